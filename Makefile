@@ -1,0 +1,62 @@
+# Two commands do everything on a fresh machine: `make reproduce` and `make test`.
+# Needed: make, and Python 3.11 or newer with its venv module.  All else goes into .venv.
+#
+#   make reproduce   run all notebooks (profile quick) and build reports/index.html
+#   make test        all tests, the notebooks' outputs among them (about 10 minutes on 2 cores)
+#   make lab         JupyterLab in the notebooks folder
+#   make bench       speed, as ratios of two things measured in one run
+#   make notebooks   run the notebooks and store their outputs (after changing one)
+#   make lock        pin what is installed now in requirements.lock
+#   make clean       remove .venv and what runs left in reports (not reports/reference)
+#
+#   PYTHON=python3.12       another interpreter
+#   TORCH_INDEX=<URL>       the package index of the torch build for your CPU or CUDA version,
+#                           as PyTorch's own installation page names it; without it, pip decides
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+REPORTS ?= reports
+BIN := .venv/bin
+
+.PHONY: reproduce test lab bench notebooks lock clean lint
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^#   /  /p' Makefile
+
+reproduce: .venv/ready
+	$(BIN)/redistill run notebooks/*.ipynb --reports $(REPORTS)
+
+test: .venv/ready lint
+	$(BIN)/python tests/run_all.py
+
+lint: .venv/ready
+	$(BIN)/ruff check lib tests notebooks/text
+	$(BIN)/ruff format --check lib tests
+
+lab: .venv/ready
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+bench: .venv/ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_video
+
+notebooks: .venv/ready
+	$(BIN)/python tests/store_outputs.py
+
+.venv/ready: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "missing: $(PYTHON). Install Python 3.11 or newer, or name yours: make PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "too old: $$($(PYTHON) -V). Python 3.11 or newer is needed; name one: make PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "missing: the venv module of $(PYTHON). On Debian or Ubuntu: apt install python3-venv" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c requirements.lock -e '.[test]'
+	@touch $@
+
+lock: .venv/ready
+	@{ echo "# Pins, used as constraints (pip -c). Written by 'make lock'; no local version tags, no hashes:"; \
+	   echo "# the same file serves a CPU and a CUDA build of torch."; \
+	   $(BIN)/pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' | grep -viE '^(nvidia-|cuda-|triton|pip=|setuptools=)'; } > requirements.lock.new
+	@mv requirements.lock.new requirements.lock
+
+clean:
+	rm -rf .venv build lib/*.egg-info
+	find $(REPORTS) -mindepth 1 -maxdepth 1 ! -name reference ! -name README.md -exec rm -rf {} +
