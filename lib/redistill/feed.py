@@ -1,0 +1,73 @@
+"""Batches for the training loop: every clip once an epoch, in an order keyed by seed and epoch."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step sees.
+
+    Attributes:
+        inputs: (B, S, C, h, w) uint8, the integer stage of one modality.
+        labels: (B,) int64.
+        clips: names of the clips, for messages.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    clips: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feed:
+    """Clips of one modality with their labels.
+
+    Attributes:
+        views: uint8 (V, N, S, C, h, w), V augmented views of each clip, in the integer stage.
+        modality: of the pictures.
+        labels: (N,) int64.
+        clips: N names.
+        manifest: hash of pictures, labels and names.
+    """
+
+    views: Tensor
+    modality: str
+    labels: Tensor
+    clips: tuple[str, ...]
+    manifest: str
+
+    def __len__(self) -> int:
+        """Return the number of clips."""
+        return len(self.clips)
+
+    def steps(self, batch: int) -> int:
+        """Return the number of batches of an epoch."""
+        return -(-len(self) // batch)
+
+    def epoch(self, epoch: int, *, batch: int, seed: int) -> Iterator[Batch]:
+        """Yield every clip once, in an order drawn from (seed, epoch) alone.
+
+        The batches are as even as can be: a remainder of one clip would leave BatchNorm nothing
+        to normalise over.
+        """
+        order = np.random.default_rng([seed, epoch]).permutation(len(self))
+        for part in np.array_split(order, self.steps(batch)):
+            yield self._take(part.tolist(), epoch % len(self.views))
+
+    def inorder(self, *, batch: int = 64) -> Iterator[Batch]:
+        """Yield every clip once, in the order of the catalogue, in view 0."""
+        for start in range(0, len(self), batch):
+            yield self._take(range(start, min(start + batch, len(self))), 0)
+
+    def _take(self, indices: Sequence[int], view: int) -> Batch:
+        chosen = torch.as_tensor(indices)
+        return Batch(
+            inputs=self.views[view].index_select(0, chosen),
+            labels=self.labels[chosen],
+            clips=tuple(self.clips[i] for i in indices),
+        )

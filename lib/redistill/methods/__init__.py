@@ -1,0 +1,1 @@
+"""What each paper does, as settings and little code."""

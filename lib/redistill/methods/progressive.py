@@ -1,0 +1,69 @@
+"""Notebook 3: what can be set.  The defaults of each profile are all that a profile is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from redistill.config import param
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgressiveConfig:
+    """Settings of the three networks of compressed video (spec/progressive.md 1 and 2)."""
+
+    PROFILES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "quick": {},
+        "standard": {
+            "set_size": "standard",
+            "size": 112,
+            "width": 32,
+            "depth": 18,
+            "views": 8,
+            "steps": 1500,
+        },
+    }
+
+    profile: str = param("quick", help="set of defaults")
+    dataset: str = param(
+        "synthetic",
+        help="which clips",
+        choices=("synthetic", "weizmann", "ut_interaction", "folder"),
+    )
+    data_root: Path | None = param(help="folder of a real data set")
+    world: str = param(
+        "scene_led",
+        help="label function of the synthetic clips",
+        choices=("scene_led", "crossed", "motion_led"),
+    )
+    set_size: str = param(
+        "quick", help="clips per class of the synthetic set", choices=("quick", "standard")
+    )
+    data_seed: int = param(0, help="which synthetic set", low=0, high=4)
+    seed: int = param(0, help="of weights, order and augmentation", low=0, high=2**31 - 1)
+    folds: tuple[int, ...] = param((), help="folds to train on; none named: all", low=0)
+    on_bad: str = param("raise", help="a file that cannot be used", choices=("raise", "drop"))
+    segments: int = param(3, help="samples of a clip", low=1, high=64)
+    size: int = param(56, help="side of the networks' input, pixels", low=32, high=512)
+    views: int = param(8, help="augmented views of a training clip, held in memory", low=1)
+    depth: int = param(
+        10, help="layers of the motion and residual networks", choices=(10, 18, 34, 50)
+    )
+    depth_iframe: int = param(
+        18, help="layers of the I-frame network", choices=(10, 18, 34, 50, 101, 152)
+    )
+    width: int = param(16, help="channels of the first stage", low=2, high=256)
+    steps: int = param(260, help="optimiser steps of each network", low=1)
+    batch: int = param(32, help="clips a step", low=2)
+    lr: float = param(4e-3, help="peak learning rate", low=0)
+    weight_decay: float = param(0.05, help="of kernels and matrices", low=0)
+    device: str = param("auto", help="where to train", choices=("auto", "cpu", "cuda"))
+    threads: int = param(1, help="CPU threads of torch", low=1, high=256)
+    workers: int = param(2, help="processes that decode", low=0, high=256)
+
+    def catalog_options(self) -> dict[str, Any]:
+        """Return what ``open_catalog`` takes besides the data set's name and folder."""
+        shared = {"on_bad": self.on_bad, "workers": self.workers}
+        if self.dataset != "synthetic":
+            return shared
+        return shared | {"world": self.world, "data_seed": self.data_seed, "size": self.set_size}

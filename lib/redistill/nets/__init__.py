@@ -1,0 +1,1 @@
+"""Networks: torchvision ResNets of any width, and the streams of compressed video."""

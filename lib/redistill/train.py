@@ -1,0 +1,203 @@
+"""The one training loop: phases with checkpoints, bit-exact resume, a journal, and a cache.
+
+A phase trains one network with one loss.  After each epoch everything that the next one depends
+on goes into one file, so a phase killed anywhere and started again ends with the bits of an
+undisturbed one (same machine, same number of threads).  A finished phase is found again by the
+hash of all that determines it and is not repeated.
+"""
+
+import copy
+import fcntl
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from redistill import checkpoint
+from redistill.errors import RunError
+from redistill.feed import Feed
+from redistill.files import cache_root, slug, write_json
+from redistill.optim import decayed, schedule
+from redistill.phase import Objective, Phase, cross_entropy, phase_key
+from redistill.predict import accuracy, forward, predict, settle
+
+Tick = Callable[[Mapping[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network.
+
+    Attributes:
+        net: in eval mode, on the phase's device.
+        journal: one dict an epoch: epoch, loss, lr, seconds, and val (accuracy) where asked for.
+        found: whether the phase was found finished.
+        key: hash of all that determines it.
+    """
+
+    net: nn.Module
+    journal: list[dict[str, float]]
+    found: bool
+    key: str = field(repr=False)
+
+
+def run_phase(
+    phase: Phase,
+    net: nn.Module,
+    feed: Feed,
+    *,
+    val: Feed | None = None,
+    objective: Objective = cross_entropy,
+    tick: Tick | None = None,
+) -> Trained:
+    """Train ``net`` in place, or find it trained.
+
+    Args:
+        phase: the settings.
+        net: with its initial weights; they are part of the phase's identity.
+        feed: the training clips.
+        val: clips whose accuracy is noted in the journal after each epoch; it decides nothing.
+        objective: the loss; its module's source is part of the phase's identity.
+        tick: called with each new line of the journal.
+
+    Raises:
+        RunError: a loss that is not finite, a broken checkpoint.
+    """
+    torch.set_num_threads(phase.threads)
+    key = phase_key(phase, net, feed, val=val, objective=objective, loop=__name__)
+    folder = cache_root() / "phases" / f"{slug(phase.name)}-{key[:16]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    net.to(phase.device, memory_format=_memory_format(phase))
+    with _locked(folder):
+        journal, found = _train(phase, net, feed, val, objective, folder, tick)
+    return Trained(net=settle(net), journal=journal, found=found, key=key)
+
+
+def _train(
+    phase: Phase,
+    net: nn.Module,
+    feed: Feed,
+    val: Feed | None,
+    objective: Objective,
+    folder: Path,
+    tick: Tick | None,
+) -> tuple[list[dict[str, float]], bool]:
+    """Train from the last checkpoint on; return the journal and whether nothing was left to do."""
+    path, epochs = folder / "checkpoint.safetensors", phase.epochs(feed)
+    optimizer = torch.optim.AdamW(decayed(net, phase.weight_decay), lr=phase.lr)
+    journal = _resume(path, net, optimizer, phase) if path.exists() else []
+    found = len(journal) >= epochs
+    for epoch in range(len(journal), epochs):
+        started = time.perf_counter()
+        loss = _epoch(phase, net, feed, objective, optimizer, epoch)
+        line = {"epoch": epoch + 1, "loss": loss, "lr": optimizer.param_groups[0]["lr"]}
+        if val is not None:
+            logits = predict(net, val, device=phase.device, amp=phase.amp)
+            line["val"] = accuracy(logits, val.labels)
+        line["seconds"] = round(time.perf_counter() - started, 3)
+        journal.append(line)
+        _save(path, net, optimizer, phase, journal)
+        write_json(folder / "journal.json", {"epochs": epochs, "journal": journal})
+        if tick:
+            tick(line)
+    return journal, found
+
+
+def _epoch(
+    phase: Phase,
+    net: nn.Module,
+    feed: Feed,
+    objective: Objective,
+    optimizer: torch.optim.Optimizer,
+    epoch: int,
+) -> float:
+    """Train one epoch; return the mean loss over its clips."""
+    net.train()
+    total, steps = 0.0, feed.steps(phase.batch)
+    last = phase.epochs(feed) * steps
+    for number, batch in enumerate(feed.epoch(epoch, batch=phase.batch, seed=phase.seed)):
+        for group in optimizer.param_groups:
+            group["lr"] = phase.lr * schedule(epoch * steps + number, last)
+        loss = objective(forward(net, batch, device=phase.device, amp=phase.amp), batch)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise RunError(
+                f"phase {phase.name}: the loss is {value} in epoch {epoch + 1}, batch {number + 1} "
+                f"of {steps}, on the clips {', '.join(batch.clips)}. The last whole epoch is kept; "
+                f"look at these clips, or lower lr (now {phase.lr})"
+            )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        total += value * len(batch.clips)
+    return total / len(feed)
+
+
+def first_losses(
+    phase: Phase,
+    net: nn.Module,
+    feed: Feed,
+    *,
+    objective: Objective = cross_entropy,
+    steps: int = 3,
+) -> list[float]:
+    """Return the loss of the first batch on the initial weights and after each of some steps.
+
+    Training on another CPU agrees to rounding in its first steps and to nothing after twenty, so
+    these are the numbers in which a wrong sign or a dropped factor shows.  ``net`` is not changed.
+    The peak learning rate is used from the first step on.
+    """
+    torch.set_num_threads(phase.threads)
+    twin = copy.deepcopy(net).to(phase.device).train()
+    optimizer = torch.optim.AdamW(decayed(twin, phase.weight_decay), lr=phase.lr)
+    batch = next(feed.epoch(0, batch=phase.batch, seed=phase.seed))
+    losses = []
+    for _ in range(steps):
+        loss = objective(forward(twin, batch, device=phase.device, amp=False), batch)
+        losses.append(loss.item())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+    return losses
+
+
+def _save(
+    path: Path,
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    phase: Phase,
+    journal: list[dict[str, float]],
+) -> None:
+    slots, settings = checkpoint.pack_optimizer(optimizer)
+    states, generators = checkpoint.pack_random(torch.device(phase.device))
+    weights = {f"net.{name}": t for name, t in net.state_dict().items()}
+    meta = {"journal": journal, "optimizer": settings, "random": generators}
+    checkpoint.save_checkpoint(path, weights | slots | states, meta)
+
+
+def _resume(
+    path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, phase: Phase
+) -> list[dict[str, float]]:
+    tensors, meta = checkpoint.load_checkpoint(path)
+    checkpoint.restore(net, tensors)
+    checkpoint.unpack_optimizer(optimizer, tensors, meta["optimizer"])
+    checkpoint.unpack_random(tensors, meta["random"], torch.device(phase.device))
+    return list(meta["journal"])
+
+
+def _memory_format(phase: Phase) -> torch.memory_format:
+    """Channels-last pays on tensor cores; on a CPU of two cores it measured within noise."""
+    return torch.channels_last if phase.device == "cuda" else torch.contiguous_format
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time train a phase; the others wait and then find it finished."""
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
