@@ -1,0 +1,101 @@
+"""Choose the frames of a clip that stand for its segments (spec 1.6), on real GOP lengths."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from redistill.errors import ConfigError, VideoError
+from redistill.modality import MODALITIES, check_modality
+
+_SHARED_POSITION = 5
+
+Position = tuple[int, int]
+
+
+def segment_positions(
+    gop_lengths: Sequence[int],
+    modality: str,
+    *,
+    segments: int,
+    rng: np.random.Generator | None = None,
+) -> list[Position]:
+    """Return one (GOP, position) per segment by each modality's own rule.
+
+    An I-frame sample takes the I-frame of its GOP.  A motion or residual sample that falls on
+    an I-frame takes the last P frame before it.
+
+    Args:
+        gop_lengths: frames of each GOP.
+        modality: "iframe", "mv" or "residual".
+        segments: number of equal parts of the clip.
+        rng: draws a frame within each segment; None takes the centres (test).
+
+    Raises:
+        ConfigError: an unknown modality, or no segment.
+        VideoError: motion is asked of a clip without P frames.
+    """
+    predicted = check_modality(modality) != "iframe"
+    _check(gop_lengths, segments, predicted)
+    ends = np.cumsum(gop_lengths)
+    count = int(ends[-1]) - predicted
+    step = (count - 1) / segments
+    chosen = []
+    for segment in range(segments):
+        if rng is None:
+            index = round(step * (segment + 0.5))
+        else:
+            first = round(step * segment)
+            index = int(rng.integers(first, max(round(step * (segment + 1)), first + 1)))
+        gop, pos = _locate(ends, index + predicted)
+        chosen.append(_predicted(gop_lengths, gop, pos) if predicted else (gop, 0))
+    return chosen
+
+
+def shared_positions(
+    gop_lengths: Sequence[int], *, segments: int, rng: np.random.Generator | None = None
+) -> dict[str, list[Position]]:
+    """Return positions of all modalities in one GOP per segment, as IC training takes them.
+
+    The I-frame rule names the GOP.  Motion and residual share one P frame of it: any, or with
+    ``rng`` None the fifth, or the last one of a GOP that ends before.  A GOP without P frames
+    yields to the nearest one before it that has some, else to the first that has.
+
+    Raises:
+        ConfigError: no segment.
+        VideoError: a clip without P frames.
+    """
+    _check(gop_lengths, segments, True)
+    found: dict[str, list[Position]] = {modality: [] for modality in MODALITIES}
+    for gop, _ in segment_positions(gop_lengths, "iframe", segments=segments, rng=rng):
+        gop, _ = _predicted(gop_lengths, gop, gop_lengths[gop] - 1)
+        last = gop_lengths[gop] - 1
+        pos = min(_SHARED_POSITION, last) if rng is None else int(rng.integers(1, last + 1))
+        found["iframe"].append((gop, 0))
+        found["mv"].append((gop, pos))
+        found["residual"].append((gop, pos))
+    return found
+
+
+def _check(gop_lengths: Sequence[int], segments: int, predicted: bool) -> None:
+    if segments < 1:
+        raise ConfigError(f"segments is {segments}; expected at least 1.")
+    if predicted and max(gop_lengths) < 2:
+        raise VideoError(
+            f"no P frame in GOPs of {tuple(gop_lengths)} frames, so there is no motion. "
+            "Use the I-frame modality alone, or re-encode with: redistill prepare SOURCE TARGET"
+        )
+
+
+def _locate(ends: np.ndarray, index: int) -> Position:
+    gop = int(np.searchsorted(ends, index, side="right"))
+    return gop, index - (int(ends[gop - 1]) if gop else 0)
+
+
+def _predicted(gop_lengths: Sequence[int], gop: int, pos: int) -> Position:
+    """Return a P frame for (gop, pos): itself, else the nearest before, else the first after."""
+    if pos:
+        return gop, pos
+    before = [one for one in range(gop) if gop_lengths[one] > 1]
+    if before:
+        return before[-1], gop_lengths[before[-1]] - 1
+    return next((one, 1) for one in range(gop, len(gop_lengths)) if gop_lengths[one] > 1)

@@ -1,0 +1,148 @@
+"""Open a clip, sort its packets into GOPs, decode the GOPs that are asked for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import av
+import numpy as np
+from av.codec.context import Flags2
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+
+from redistill.errors import VideoError
+from redistill.video.container import broken, open_clip, read_packets, video_stream
+from redistill.video.guard import REMEDY, examine
+from redistill.video.motion import SourceMap
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What the headers of a clip tell; ``reason`` is None where motion can be accumulated.
+
+    ``frames`` and ``gop_lengths`` are exact where the clip is admitted; else ``gop_lengths``
+    is empty and ``frames`` counts packets.
+    """
+
+    path: Path
+    codec: str
+    width: int
+    height: int
+    fps: float
+    frames: int
+    gop_lengths: tuple[int, ...]
+    reason: str | None
+
+
+class Source:
+    """A clip whose packets are in memory and whose file is closed again.
+
+    Raises:
+        VideoError: the file is missing, broken, truncated, or holds no video.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        with open_clip(self.path) as container:
+            stream = video_stream(self.path, container)
+            packets = read_packets(self.path, container, stream)
+            self._context = stream.codec_context
+            fps = float(stream.average_rate or stream.base_rate or 0)
+        context = self._context
+        context.thread_count = 1
+        context.flags2 |= Flags2.export_mvs
+        context.options = {"err_detect": "explode"}  # broken data is an error, not a grey block
+        types, reason = examine(context.name, context.extradata or b"", [*map(bytes, packets)])
+        if reason is None and any(packet.is_discard for packet in packets):
+            reason = "an edit list hides some of its frames"
+        self._gops: list[list[tuple[Packet, bool]]] = []
+        lengths: list[int] = []
+        for packet, kind in zip(packets, types, strict=True) if reason is None else ():
+            if kind == "I":
+                self._gops.append([])
+                lengths.append(0)
+            if lengths:
+                self._gops[-1].append((packet, bool(kind)))
+                lengths[-1] += bool(kind)
+        frames = sum(lengths) if reason is None else len(packets)
+        if not frames or not context.width or not context.height:
+            raise VideoError(f"{path}: it holds no frames. Remove it or get it again.")
+        self.info = VideoInfo(
+            self.path, context.name, context.width, context.height, fps, frames,
+            tuple(lengths), reason,
+        )  # fmt: skip
+        self.owner: object = None
+        self._reformatter = VideoReformatter()
+
+    def rgb(self, frame: VideoFrame) -> np.ndarray:
+        """Return a view of the frame as uint8 (H, W, 3) RGB; its rows may be padded."""
+        # One reformatter for all frames: a frame's own would set up its tables anew each time.
+        # rgb24 and no other target: several leave right-hand columns unwritten.
+        plane = self._reformatter.reformat(frame, format="rgb24", threads=1).planes[0]
+        rows = np.frombuffer(plane, np.uint8).reshape(frame.height, plane.line_size)
+        return rows[:, : 3 * frame.width].reshape(frame.height, frame.width, 3)
+
+    @cached_property
+    def maps(self) -> SourceMap:
+        """The source map of the GOP being decoded."""
+        return SourceMap(self.info.width, self.info.height)
+
+    def admitted(self) -> "Source":
+        """Return the source itself, or raise VideoError with the guard's reason."""
+        if self.info.reason is not None:
+            raise VideoError(f"{self.path}: {self.info.reason}. {REMEDY}")
+        return self
+
+    def frames(self, gop: int, stop: int) -> Iterator[VideoFrame]:
+        """Decode the first ``stop`` frames of a GOP, sending no packet beyond them.
+
+        The decoder serves one GOP at a time; ``owner`` says which.
+
+        Raises:
+            VideoError: broken data, or fewer frames than the headers announce.
+        """
+        self._context.flush_buffers()
+        given = sent = 0
+        for packet, coded in self._gops[gop]:
+            if sent == stop:
+                break
+            sent += coded
+            for frame in self._send(packet):
+                yield self._check(frame, gop, given)
+                given += 1
+        for frame in self._send(None) if given < stop else ():
+            yield self._check(frame, gop, given)
+            given += 1
+        if given < stop:
+            raise VideoError(
+                f"{self.path}: GOP {gop} gives {given} frames where its headers announce {stop}. "
+                f"{REMEDY}"
+            )
+
+    def _send(self, packet: Packet | None) -> list[VideoFrame]:
+        try:
+            return self._context.decode(packet)
+        except av.error.FFmpegError as error:
+            raise VideoError(f"{self.path}: {broken(error)}") from error
+
+    def _check(self, frame: VideoFrame, gop: int, pos: int) -> VideoFrame:
+        info = self.info
+        if frame.is_corrupt:
+            raise VideoError(f"{self.path}: frame {pos} of GOP {gop} is broken. Get it again.")
+        if (frame.width, frame.height) != (info.width, info.height):
+            raise VideoError(
+                f"{self.path}: frame {pos} of GOP {gop} is {frame.width}x{frame.height} in a "
+                f"{info.width}x{info.height} clip. {REMEDY}"
+            )
+        return frame
+
+
+def probe(path: Path | str) -> VideoInfo:
+    """Read a clip's headers and the guard's verdict, decoding nothing.
+
+    Raises:
+        VideoError: the file is missing, broken, truncated, or holds no video.
+    """
+    return Source(path).info

@@ -1,0 +1,172 @@
+"""Clips, groups and folds: what a data set is once its folder has been read."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from redistill.errors import CatalogError
+from redistill.files import sha256_json
+from redistill.video.keyed import below
+from redistill.video.sealed import SealedClips
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One video file.
+
+    Attributes:
+        id: unique name inside its catalogue.
+        path: the file.
+        label: class number; -1 where it is sealed.
+        group: person, sequence, scene: what must not be on two sides of a split.
+    """
+
+    id: str
+    path: Path
+    label: int
+    group: str
+
+    def without_label(self) -> "Clip":
+        """Return the clip with its label taken off."""
+        return replace(self, label=-1)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Clip ids of one train/test split; ``val`` is None where it is to be cut from train."""
+
+    name: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    val: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """The clips of one fold, validation cut, test labels sealed."""
+
+    name: str
+    train: tuple[Clip, ...]
+    val: tuple[Clip, ...]
+    test: SealedClips
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalog:
+    """A data set.
+
+    Attributes:
+        name: of the data set.
+        classes: class names; a label is a place in this tuple.
+        clips: all clips, in order of id.
+        folds: the protocol's train/test splits.
+        manifest: SHA-256 over classes, ids, labels, groups, folds and the files' content.
+        flip: whether mirroring a clip keeps its label.
+        dropped: (id, reason) of files left out under ``on_bad="drop"``.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    clips: tuple[Clip, ...]
+    folds: tuple[Fold, ...]
+    manifest: str
+    flip: bool
+    dropped: tuple[tuple[str, str], ...] = ()
+
+    def split(self, fold: int = 0, *, val_share: float = 0.15, seed: int = 0) -> Split:
+        """Return the clips of a fold.
+
+        Args:
+            fold: number of the fold.
+            val_share: share of the training clips wanted for validation, cut by group.  A fold
+                that brings its own validation clips (as the synthetic set does) keeps them.
+            seed: chooses the groups.
+
+        Raises:
+            CatalogError: no such fold, or no group can be spared for validation.
+        """
+        if not 0 <= fold < len(self.folds):
+            raise CatalogError(
+                f"{self.name} has no fold {fold}: it has {len(self.folds)}, numbered from 0"
+            )
+        if not 0 < val_share < 1:
+            raise CatalogError(f"val_share = {val_share}: must lie between 0 and 1")
+        chosen = self.folds[fold]
+        by_id = {clip.id: clip for clip in self.clips}
+        train = tuple(by_id[name] for name in chosen.train)
+        if chosen.val is None:
+            train, val = cut_groups(train, share=val_share, key=(self.name, fold, seed))
+        else:
+            val = tuple(by_id[name] for name in chosen.val)
+        test = SealedClips([by_id[name] for name in chosen.test])
+        return Split(chosen.name, train, val, test)
+
+
+def cut_groups(
+    clips: Sequence[Clip], *, share: float, key: tuple[str | int, ...]
+) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
+    """Return (the clips kept, the clips cut off).
+
+    Whole groups are taken, in an order given by ``key``, while they bring a class nearer to its
+    share (at least one clip) and leave every class a training clip.
+    """
+    left, taken = Counter(clip.label for clip in clips), set()
+    wanted = Counter({label: max(1, round(share * n)) for label, n in left.items()})
+    groups: dict[str, Counter[int]] = {}
+    for clip in clips:
+        groups.setdefault(clip.group, Counter())[clip.label] += 1
+    for group in sorted(groups, key=lambda name: below(1 << 60, *key, name)):
+        labels = groups[group]
+        useful = any(wanted[label] > 0 for label in labels)
+        if useful and all(left[label] > labels[label] for label in labels):
+            left -= labels
+            wanted.subtract(labels)
+            taken.add(group)
+    if not taken:
+        raise CatalogError(
+            f"{key[0]}: no group can be spared: each holds the last training clips of some class "
+            f"({len(clips)} clips in {len(groups)} groups). Add clips or groups."
+        )
+    kept = tuple(clip for clip in clips if clip.group not in taken)
+    return kept, tuple(clip for clip in clips if clip.group in taken)
+
+
+def check_folds(
+    name: str, classes: Sequence[str], clips: Sequence[Clip], folds: Sequence[Fold]
+) -> None:
+    """Refuse folds that train on too little or test on what they train on.
+
+    Raises:
+        CatalogError: a class without training clips, no test clips, or a group on two sides.
+    """
+    by_id = {clip.id: clip for clip in clips}
+    for fold in folds:
+        trained = {by_id[clip].label for clip in fold.train}
+        bare = [label for number, label in enumerate(classes) if number not in trained]
+        if bare:
+            raise CatalogError(
+                f"{name}, fold {fold.name}: no training clips of class {', '.join(bare)}. Add "
+                "clips of other groups, or leave the class out."
+            )
+        if not fold.test:
+            raise CatalogError(f"{name}, fold {fold.name}: no test clips")
+        sides = [{by_id[c].group for c in part} for part in (fold.train, fold.val or (), fold.test)]
+        both = (sides[0] & sides[2]) | (sides[1] & sides[2]) | (sides[0] & sides[1])
+        if both:
+            raise CatalogError(
+                f"{name}, fold {fold.name}: group {min(both)} is on two sides of the split; move "
+                "its clips to one side"
+            )
+
+
+def manifest_hash(
+    classes: Sequence[str],
+    clips: Sequence[Clip],
+    folds: Sequence[Fold],
+    file_hash: Callable[[Clip], str],
+) -> str:
+    """Return the SHA-256 of all that a data set feeds into a run."""
+    rows = [[c.id, c.label, c.group, file_hash(c)] for c in clips]
+    sides = [[f.name, f.train, f.val, f.test] for f in folds]
+    return sha256_json([list(classes), rows, sides])

@@ -1,0 +1,35 @@
+"""The synthetic set: rendered clips with known factors, written as real bitstreams."""
+
+from redistill.video.synthetic.factors import ClipFactors, Mover, draw, plan
+from redistill.video.synthetic.render import motion_clock, path, render
+from redistill.video.synthetic.spec import (
+    DATA_SEEDS,
+    GENERATOR_VERSION,
+    MOTIONS,
+    PER_CLASS,
+    WORLDS,
+    SyntheticSpec,
+)
+from redistill.video.synthetic.worlds import ceilings
+from redistill.video.synthetic.write import encoder_version, ensure, read_rows, stream_path
+
+__all__ = [
+    "DATA_SEEDS",
+    "GENERATOR_VERSION",
+    "MOTIONS",
+    "PER_CLASS",
+    "WORLDS",
+    "ClipFactors",
+    "Mover",
+    "SyntheticSpec",
+    "ceilings",
+    "draw",
+    "encoder_version",
+    "ensure",
+    "motion_clock",
+    "path",
+    "plan",
+    "read_rows",
+    "render",
+    "stream_path",
+]

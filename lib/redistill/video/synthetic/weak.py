@@ -1,0 +1,155 @@
+"""Scarce and weak labels for the training clips: pure functions of the manifest (spec 5).
+
+Each takes the manifest's rows of one split and a seed and returns arrays in the order of the
+rows.  What is true stays in the manifest and in ``truth.csv``; hand it on as ``SealedLabels``.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from redistill.errors import CatalogError
+from redistill.video.keyed import below, order, unit
+from redistill.video.synthetic.spec import FRAMES, GOP, SyntheticSpec
+from redistill.video.synthetic.write import Row
+
+ABSTAIN = -1
+
+
+def labels_of(rows: Sequence[Row]) -> np.ndarray:
+    """Return the true labels, int64 (N,)."""
+    return np.array([int(row["label"]) for row in rows], np.int64)
+
+
+def few(rows: Sequence[Row], *, fraction: float, seed: int) -> np.ndarray:
+    """Return which clips keep their label, bool (N,).
+
+    Per class round(fraction * n) clips, at least one, from as few groups as they fill; a smaller
+    fraction keeps a subset of what a larger one keeps.
+    """
+    if not 0 < fraction <= 1:
+        raise CatalogError(f"fraction = {fraction}: must lie above 0 and at most at 1")
+    classes: defaultdict[str, list[int]] = defaultdict(list)
+    for index, row in enumerate(rows):
+        classes[row["label"]].append(index)
+    kept = np.zeros(len(rows), bool)
+    for members in classes.values():
+        members.sort(key=lambda i: _group_first(rows[i], seed))
+        kept[members[: max(1, round(fraction * len(members)))]] = True
+    return kept
+
+
+def _group_first(row: Row, seed: int) -> tuple[int, int]:
+    return below(1 << 60, "few", seed, row["group"]), below(1 << 60, "few", seed, row["clip"])
+
+
+def noisy(
+    spec: SyntheticSpec, rows: Sequence[Row], *, rate: float, kind: str, seed: int
+) -> np.ndarray:
+    """Return labels of which round(rate * N) are wrong, int64 (N,).
+
+    ``symmetric``: any other class.  ``confusable``: the partner class, which shares the
+    appearance and differs in its motion (in ``motion_led`` the motion of the same axis); clips
+    under a moving camera, or whose first distractor moves otherwise than the target, are three
+    times as likely each.
+    """
+    if kind not in ("symmetric", "confusable") or not 0 <= rate < 1:
+        raise CatalogError(
+            f"noisy labels of kind {kind!r} at rate {rate}: give 'symmetric' or 'confusable' and "
+            "a rate from 0 to below 1"
+        )
+    labels, count = labels_of(rows), len(spec.classes)
+    odds = [1.0 if kind == "symmetric" else _odds(row) for row in rows]
+    # Exponential clocks: those that ring first are a weighted draw without replacement.
+    rings = [-np.log1p(-unit("noisy", seed, row["clip"])) for row in rows]
+    for index in np.argsort(np.array(rings) / odds)[: round(rate * len(rows))]:
+        if kind == "confusable":
+            labels[index] = partner(spec, int(labels[index]))
+        else:
+            labels[index] += 1 + below(count - 1, "wrong", seed, rows[index]["clip"])
+    return labels % count
+
+
+def _odds(row: Row) -> float:
+    moving = row["pan_x"] != "0" or row["pan_y"] != "0"
+    misled = row.get("distractor1_motion", row["target_motion"]) != row["target_motion"]
+    return 3.0**moving * 3.0**misled
+
+
+def partner(spec: SyntheticSpec, label: int) -> int:
+    """Return the class that is most easily taken for ``label``: classes come in such pairs."""
+    other = label ^ 1
+    return other if other < len(spec.classes) else label - 1
+
+
+def inexact(rows: Sequence[Row]) -> np.ndarray:
+    """Return the initial label of every GOP, int64 (N, 4): that of its clip.
+
+    Use with a set of ``SyntheticSpec(inexact=True)``; which GOPs truly show the action is the
+    column ``active_gops`` of ``truth.csv``.
+    """
+    return np.repeat(labels_of(rows)[:, None], FRAMES // GOP, axis=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Votes of labelling functions.
+
+    Attributes:
+        names: what each function looks at.
+        votes: int64 (N, 3), a class or ``ABSTAIN``.
+        accuracy: probability that a vote is right, per function.
+        coverage: probability that a function votes.
+    """
+
+    names: tuple[str, ...]
+    votes: np.ndarray
+    accuracy: tuple[float, ...]
+    coverage: tuple[float, ...]
+
+
+def sources(
+    spec: SyntheticSpec,
+    rows: Sequence[Row],
+    *,
+    seed: int,
+    accuracy: tuple[float, float, float] = (0.7, 0.75, 0.65),
+    coverage: tuple[float, float, float] = (0.8, 0.7, 0.9),
+    correlation: float = 0.5,
+) -> Sources:
+    """Simulate three labelling functions whose errors fall on the same clips.
+
+    A wrong vote is a class that looks the same to the function: of the same shape (blind to
+    colour and texture), the partner in motion sign, the next scene.  With probability
+    ``correlation`` a function errs by the clip's common difficulty instead of its own luck.
+    """
+    votes = np.full((len(rows), 3), ABSTAIN, np.int64)
+    for index, row in enumerate(rows):
+        key, label = (seed, row["clip"]), int(row["label"])
+        common = unit("difficulty", *key)
+        for k, alike in enumerate(_lookalikes(spec, label)):
+            if unit("votes", *key, k) >= coverage[k]:
+                continue
+            shared = unit("shared", *key, k) < correlation
+            luck = common if shared else unit("luck", *key, k)
+            wrong = alike[below(len(alike), "alike", *key, k)]
+            votes[index, k] = label if luck < accuracy[k] else wrong
+    return Sources(
+        names=("shape", "motion sign", "scene"), votes=votes, accuracy=accuracy, coverage=coverage
+    )
+
+
+def _lookalikes(spec: SyntheticSpec, label: int) -> tuple[list[int], list[int], list[int]]:
+    count = len(spec.classes)
+    per_shape = 1 if spec.world == "motion_led" else count // 3
+    first = label // per_shape * per_shape
+    shape = [c for c in range(first, first + per_shape) if c != label]
+    others = [c for c in range(count) if c != label]
+    return shape or others, [partner(spec, label)], [(label + 1) % count]
+
+
+def permuted(rows: Sequence[Row], *, seed: int) -> np.ndarray:
+    """Return the labels in a random order (sham control: every arm at chance)."""
+    return labels_of(rows)[order(len(rows), "permuted", seed)]
