@@ -1,0 +1,172 @@
+"""The command ``redistill``: run, params, status, report, index, prepare.
+
+Exit codes: 0 done; 1 the notebook failed; 2 bad usage, parameters or input; 3 killed or out of
+memory; 4 timeout; 5 disk full; 128 + signal interrupted.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from redistill import __version__
+from redistill.errors import RedistillError
+
+_EXIT = {"failed": 1, "killed": 3, "timeout": 4, "disk_full": 5}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line asks and return the exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        return options.command(options)
+    except RedistillError as error:
+        print(f"redistill: {error}", file=sys.stderr)
+        return _exit_code(error)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _exit_code(error: RedistillError) -> int:
+    ending = getattr(error, "ending", None)
+    if ending is None:
+        return 2
+    return ending.exit_code if ending.state == "interrupted" else _EXIT[ending.state]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="redistill", description="Run notebooks; read results.")
+    parser.add_argument("--version", action="version", version=f"redistill {__version__}")
+    add = parser.add_subparsers(required=True, metavar="COMMAND").add_parser
+    _add_run(add("run", help="execute a notebook into a report"))
+    params = add("params", help="what parameters a notebook takes")
+    params.add_argument("notebook", type=Path)
+    params.add_argument("--cell", action="store_true", help="print its parameters cell instead")
+    params.set_defaults(command=_params)
+    status = add("status", help="the true state of a run, or of all")
+    status.add_argument("run", type=Path, nargs="?", help="a run folder")
+    status.set_defaults(command=_status)
+    report = add("report", help="write the report of a run again")
+    report.add_argument("run", type=Path, help="a run folder")
+    report.set_defaults(command=_report)
+    index = add("index", help="write the index of all runs again")
+    index.set_defaults(command=_index)
+    for each in (status, index):
+        each.add_argument("--reports", type=Path, default=Path("reports"), help="folder of runs")
+    prepare = add("prepare", help="re-encode a folder of clips so that they can be read")
+    prepare.add_argument("source", type=Path)
+    prepare.add_argument("target", type=Path)
+    prepare.add_argument("--workers", type=int, default=1, help="processes (default 1)")
+    prepare.set_defaults(command=_prepare)
+    return parser
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("notebook", type=Path)
+    run.add_argument(
+        "-p",
+        "--parameter",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="set a parameter (`redistill params NOTEBOOK` lists them)",
+    )
+    run.add_argument("--reports", type=Path, default=Path("reports"), help="where runs go")
+    run.add_argument("--run-id", help="name of the run's folder")
+    run.add_argument("--cell-timeout", type=float, metavar="S", help="seconds a cell may take")
+    run.add_argument("--budget", type=float, metavar="S", help="seconds the run may take")
+    run.add_argument("--quiet", action="store_true", help="no progress")
+    run.set_defaults(command=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from redistill.config import parse_parameters
+    from redistill.configs import config_name, load_config
+    from redistill.notebook import read_metadata
+    from redistill.status import RunStopped
+
+    config = load_config(config_name(read_metadata(options.notebook)))
+    parameters = parse_parameters(config, options.parameter)
+    from redistill.run import run_notebook  # a second to import: not before all is checked
+
+    try:
+        folder = run_notebook(
+            options.notebook,
+            parameters=parameters,
+            reports=options.reports,
+            run_id=options.run_id,
+            cell_timeout=options.cell_timeout,
+            budget=options.budget,
+            progress=not options.quiet,
+        )
+    except RunStopped as error:
+        if error.folder is not None and error.ending.state != "disk_full":
+            _report_failure(error.folder)
+        raise
+    print(_write_reports(folder))
+    return 0
+
+
+def _write_reports(folder: Path) -> Path:
+    """Write the run's report and the index over it; return the report's path."""
+    from redistill.report import build_index, build_report
+
+    path = build_report(folder)
+    build_index(folder.parent)
+    return path
+
+
+def _report_failure(folder: Path) -> None:
+    """Write what can be written; how the run ended matters more than how its report did."""
+    try:
+        _write_reports(folder)
+    except Exception as error:
+        print(f"redistill: no report of {folder}: {error}", file=sys.stderr)
+
+
+def _params(options: argparse.Namespace) -> int:
+    from redistill.config_text import help_table, parameters_cell
+    from redistill.configs import config_name, load_config
+    from redistill.notebook import read_metadata
+
+    config = load_config(config_name(read_metadata(options.notebook)))
+    print(parameters_cell(config) if options.cell else help_table(config))
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from redistill.status import read_status, runs_in
+
+    for run in [options.run] if options.run else runs_in(options.reports):
+        status = read_status(run)
+        cell = f" in cell {status.cell}/{status.cells}" if status.cell else ""
+        cause = f": {status.cause}" if status.cause else ""
+        print(f"{run.name}  {status.state}{cell}{cause}")
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from redistill.report import build_report
+
+    print(build_report(options.run))
+    return 0
+
+
+def _index(options: argparse.Namespace) -> int:
+    from redistill.report import build_index
+
+    print(build_index(options.reports))
+    return 0
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    from redistill.video import prepare
+
+    progress = _count if sys.stderr.isatty() else None
+    print(prepare(options.source, options.target, workers=options.workers, progress=progress))
+    return 0
+
+
+def _count(done: int, total: int) -> None:
+    print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)

@@ -1,0 +1,119 @@
+"""From the split of a data set to the feeds of its networks, decoded once."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import psutil
+import torch
+
+from redistill.errors import ConfigError
+from redistill.feed import Feed
+from redistill.files import sha256_json
+from redistill.modality import CHANNELS
+from redistill.video.clips import ClipDataset, ClipLoader, ViewBank, bank
+from redistill.video.splits import Split
+
+
+class Settings(Protocol):
+    """What a config must say about pictures; see ``ProgressiveConfig``."""
+
+    segments: int
+    size: int
+    views: int
+    seed: int
+    workers: int
+    on_bad: str
+
+
+@dataclass(frozen=True)
+class Feeds:
+    """The clips of one fold, one feed a modality.
+
+    Attributes:
+        train: modality to training clips, ``views`` random views of each.
+        val: modality to validation clips, centre view.
+        test: modality to test clips, centre view, labels sealed (-1).
+        split: where the sealed labels are.
+        dropped: (id, reason) of clips that failed to decode, under ``on_bad="drop"``.
+    """
+
+    train: Mapping[str, Feed]
+    val: Mapping[str, Feed]
+    test: Mapping[str, Feed]
+    split: Split = field(repr=False)
+    dropped: tuple[tuple[str, str], ...]
+
+    @property
+    def val_labels(self) -> torch.Tensor:
+        """Labels of the validation clips, int64 (N,)."""
+        return next(iter(self.val.values())).labels
+
+    def open_test(self, reason: str) -> torch.Tensor:
+        """Read the sealed test labels, int64 (N,), and count the read."""
+        kept = set(next(iter(self.test.values())).clips)
+        labels = torch.as_tensor(self.split.test.open(reason))
+        return labels[[clip.id in kept for clip in self.split.test.clips]]
+
+
+def open_feeds(
+    split: Split, settings: Settings, *, flip: bool, say: Callable[[str], None] = lambda text: None
+) -> Feeds:
+    """Decode all views of all clips of a fold into memory.
+
+    Args:
+        split: the clips.
+        settings: segments, size, views, seed, workers, on_bad.
+        flip: whether training may mirror a clip.
+        say: told how far it is.
+
+    Raises:
+        ConfigError: the views would not fit into the free memory.
+        VideoError: a clip fails to decode, unless dropped.
+    """
+    check_room(len(split.train), len(split.val) + len(split.test.clips), settings)
+    parts, dropped = {}, ()
+    for name, clips in (("train", split.train), ("val", split.val), ("test", split.test.clips)):
+        loader = ClipLoader(
+            size=settings.size,
+            train=name == "train",
+            segments=settings.segments,
+            seed=settings.seed,
+            flip=flip,
+        )
+        views = settings.views if name == "train" else 1
+        pictures = bank(
+            ClipDataset(clips, loader, views=views),
+            workers=settings.workers,
+            on_bad=settings.on_bad,
+            progress=lambda done, total, name=name: say(f"decoding {name}: {done} of {total}"),
+        )
+        dropped += pictures.dropped
+        parts[name] = _by_modality(pictures)
+    return Feeds(**parts, split=split, dropped=dropped)
+
+
+def check_room(train: int, rest: int, settings: Settings) -> None:
+    """Raise ConfigError if the views of so many clips would not fit into the free memory."""
+    pixels = settings.segments * sum(CHANNELS.values()) * settings.size**2
+    need, free = (train * settings.views + rest) * pixels, psutil.virtual_memory().available
+    if need > 0.8 * free:
+        raise ConfigError(
+            f"parameter views = {settings.views}: the views of {train} clips take "
+            f"{need / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free; lower views, size "
+            f"(now {settings.size}) or segments (now {settings.segments})"
+        )
+
+
+def _by_modality(pictures: ViewBank) -> dict[str, Feed]:
+    names = tuple(clip.id for clip in pictures.clips)
+    labels = pictures.labels
+    feeds = {}
+    for modality, views in pictures.views.items():
+        content = hashlib.sha256(views.contiguous().numpy())
+        manifest = sha256_json([content.hexdigest(), labels.tolist(), names])
+        feeds[modality] = Feed(
+            views=views, modality=modality, labels=labels, clips=names, manifest=manifest
+        )
+    return feeds

@@ -1,0 +1,183 @@
+"""Figures of the notebooks, each drawn from a table that the reader can see.
+
+Colours are Okabe and Ito's, which the colour-blind tell apart; each modality also has its own
+marker, so that no figure depends on colour alone.
+"""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOURS = {"iframe": "#0072B2", "mv": "#D55E00", "residual": "#009E73", "fused": "#444444"}
+MARKERS = {"iframe": "o", "mv": "s", "residual": "^", "fused": "D"}
+NAMES = {"iframe": "I-frame", "mv": "motion", "residual": "residual", "fused": "fused"}
+
+
+def style() -> None:
+    """Set the look of every figure: light, small, no box around the plot."""
+    sns.set_theme(
+        context="paper",
+        style="ticks",
+        rc={
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "figure.constrained_layout.use": True,
+        },
+    )
+
+
+def gop_pictures(
+    intra: np.ndarray, frame: np.ndarray, motion: np.ndarray, residual: np.ndarray
+) -> Figure:
+    """Draw a P-frame taken apart: I-frame, frame, motion, residual, reconstruction, error.
+
+    Args:
+        intra: uint8 (H, W, 3), the GOP's I-frame.
+        frame: uint8 (H, W, 3), the P-frame.
+        motion: int16 (H, W, 2), accumulated since the I-frame, (x, y).
+        residual: int16 (H, W, 3).
+    """
+    rebuilt = compensate(intra, motion) + residual
+    error = np.abs(rebuilt - frame.astype(np.int16)).max(2)
+    figure, axes = plt.subplots(2, 3, figsize=(6, 3.9))
+    pictures = [
+        ("I-frame", intra),
+        ("P-frame", frame),
+        ("accumulated motion", frame // 2 + 127),
+        ("residual", np.clip(residual + 128, 0, 255).astype(np.uint8)),
+        ("I-frame moved + residual", rebuilt.astype(np.uint8)),
+        (f"error of it (largest {error.max()})", error),
+    ]
+    for axis, (title, picture) in zip(axes.flat, pictures, strict=True):
+        axis.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axis.set_title(title, fontsize=8)
+        axis.axis("off")
+    arrows(axes[0, 2], motion)
+    return figure
+
+
+def films(clips: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
+    """Draw clips as strips of frames, one row a clip.
+
+    Args:
+        clips: uint8 (T, H, W, 3) each, the frames to show.
+        titles: one for each clip.
+    """
+    rows, columns = len(clips), len(clips[0])
+    figure, axes = plt.subplots(rows, columns, figsize=(6, 0.35 + 1.45 * rows), squeeze=False)
+    for line, frames, title in zip(axes, clips, titles, strict=True):
+        line[0].set_title(title, fontsize=8, loc="left")
+        for axis, frame in zip(line, frames, strict=True):
+            axis.imshow(frame, interpolation="nearest")
+            axis.axis("off")
+    return figure
+
+
+def arrows(axis: Axes, motion: np.ndarray, *, step: int = 8) -> None:
+    """Draw one arrow for each ``step`` pixels: from where a pixel came to where it is."""
+    ys, xs = (slice(step // 2, n, step) for n in motion.shape[:2])
+    field = motion[ys, xs]
+    moved = np.abs(field).sum(2) > 0
+    grid_y, grid_x = np.mgrid[ys, xs]
+    dx, dy = field[moved].T
+    axis.quiver(
+        grid_x[moved] - dx,
+        grid_y[moved] - dy,
+        dx,
+        dy,
+        angles="xy",
+        scale_units="xy",
+        scale=1,
+        color=COLOURS["mv"],
+        width=0.006,
+    )
+
+
+def compensate(intra: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """Return int16 (H, W, 3): each pixel taken from where it was in the I-frame."""
+    y, x = np.indices(motion.shape[:2])
+    return intra[y - motion[..., 1], x - motion[..., 0]].astype(np.int16)
+
+
+def curves(table: pd.DataFrame) -> Figure:
+    """Draw training loss and validation accuracy over epochs.
+
+    Args:
+        table: columns modality, epoch, loss, val; means over folds.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(6, 2.5))
+    for axis, column, label in zip(
+        axes, ("loss", "val"), ("training loss", "validation accuracy"), strict=True
+    ):
+        for modality, rows in table.groupby("modality", sort=False):
+            axis.plot(
+                rows["epoch"],
+                rows[column],
+                color=COLOURS[modality],
+                marker=MARKERS[modality],
+                markersize=3,
+                label=NAMES[modality],
+            )
+        axis.set(xlabel="epoch", ylabel=label)
+    axes[0].legend(frameon=False)
+    return figure
+
+
+def accuracies(table: pd.DataFrame, *, chance: float) -> Figure:
+    """Draw accuracy by modality with its interval, chance as a line.
+
+    Args:
+        table: columns modality, accuracy, low, high; shares of 1.
+        chance: accuracy of a guess.
+    """
+    figure, axis = plt.subplots(figsize=(6, 2.5))
+    for row, (_, entry) in enumerate(table.iterrows()):
+        modality = entry["modality"]
+        axis.plot(
+            [100 * entry["low"], 100 * entry["high"]],
+            [row, row],
+            color=COLOURS[modality],
+            linewidth=2,
+        )
+        axis.plot(
+            100 * entry["accuracy"],
+            row,
+            marker=MARKERS[modality],
+            color=COLOURS[modality],
+            markersize=7,
+        )
+    axis.axvline(100 * chance, color="0.6", linestyle=":", zorder=0)
+    axis.annotate(
+        "chance",
+        (100 * chance, len(table) - 0.6),
+        xytext=(3, 0),
+        textcoords="offset points",
+        color="0.4",
+        fontsize=8,
+    )
+    axis.set_yticks(range(len(table)), [NAMES[m] for m in table["modality"]])
+    axis.set(xlabel="test accuracy, %, with its 95 % interval over clips", xlim=(0, 100))
+    axis.invert_yaxis()
+    return figure
+
+
+def cost_plane(table: pd.DataFrame) -> Figure:
+    """Draw accuracy over multiply-accumulates per video.
+
+    Args:
+        table: columns modality, macs (per video), accuracy (share of 1).
+    """
+    figure, axis = plt.subplots(figsize=(6, 2.5))
+    for _, entry in table.iterrows():
+        modality = entry["modality"]
+        place = entry["macs"] / 1e6, 100 * entry["accuracy"]
+        axis.plot(*place, marker=MARKERS[modality], color=COLOURS[modality], markersize=8)
+        axis.annotate(NAMES[modality], place, xytext=(7, -3), textcoords="offset points")
+    axis.set(xlabel="million multiply-accumulates per video", ylabel="test accuracy, %")
+    axis.margins(x=0.2, y=0.25)
+    return figure

@@ -1,0 +1,175 @@
+"""What both pages share: the template environment, true states, and numbers made readable."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from redistill.errors import RedistillError
+from redistill.files import read_json
+from redistill.markdown import clean
+from redistill.outputs import number
+
+# state of a run -> (sign, tone); the sign and the word carry the meaning, colour only repeats it
+STATES = {
+    "completed": ("✓", "good"),
+    "running": ("…", "open"),
+    "failed": ("✕", "bad"),
+    "killed": ("✕", "bad"),
+    "interrupted": ("✕", "bad"),
+    "timeout": ("✕", "bad"),
+    "disk_full": ("✕", "bad"),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder as a page shows it."""
+
+    id: str
+    folder: Path
+    status: Mapping[str, Any]
+    record: Mapping[str, Any]  # empty if there is no valid one
+    parameters: Mapping[str, Any]
+    invalid: str  # why the record does not count; "" if it does
+
+    @property
+    def state(self) -> str:
+        """The true state; "unknown" if nothing tells."""
+        return str(self.status.get("state", "unknown"))
+
+    @property
+    def mark(self) -> tuple[str, str]:
+        """Sign and tone of the state."""
+        return STATES.get(self.state, ("?", "open"))
+
+    @property
+    def profile(self) -> str:
+        """Profile of the run; "" if unknown."""
+        return str(self.record.get("profile") or self.parameters.get("profile") or "")
+
+    @property
+    def data(self) -> str:
+        """Data set, and world if it is synthetic."""
+        name = str(self.parameters.get("dataset") or "")
+        return f"{name} {self.parameters.get('world', '')}" if name == "synthetic" else name
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall-clock time from start to end; None while it runs or if unknown."""
+        start, end = moment(self.status.get("started")), moment(self.status.get("ended"))
+        return (end - start).total_seconds() if start and end else None
+
+
+def load_run(folder: Path) -> Run:
+    """Read what a run folder holds; missing or broken files make a poorer page, not an error."""
+    from redistill.status import read_status  # late: a page needs no engine to be drawn
+
+    try:
+        status = _mapping(read_status(folder))
+    except RedistillError as error:
+        status = {"state": "unknown", "cause": str(error)}
+    record, why = _record(folder)
+    parameters = record.get("parameters") or optional_json(folder / "parameters.json")
+    if not why and status.get("state") not in ("completed", "unknown"):
+        record, why = {}, f"the run is {status.get('state')}"
+    return Run(folder.name, folder, status, record, parameters, why)
+
+
+def render(template: str, **context: Any) -> str:
+    """Fill ``template``; every value is escaped unless it is markup of our own."""
+    return _environment().get_template(template).render(**context)
+
+
+def moment(value: Any) -> datetime | None:
+    """Read a time: ISO 8601 text or seconds since 1970; None for anything else."""
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC)
+        found = datetime.fromisoformat(str(value))
+    except (ValueError, OverflowError, OSError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def date(value: Any) -> str:
+    """Write a time for a reader, in UTC."""
+    found = moment(value)
+    return found.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if found else "–"
+
+
+def duration(seconds: float | None) -> str:
+    """Write a duration for a reader: 12.3 s, 4 min 05 s, 2 h 10 min."""
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f}\u00a0s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}\u00a0min {rest:02d}\u00a0s"
+    return f"{minutes // 60}\u00a0h {minutes % 60:02d}\u00a0min"
+
+
+def flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Flatten nested JSON to (dotted name, text) pairs; sizes and times made readable."""
+    pairs: list[tuple[str, str]] = []
+    for key, item in value.items():
+        name = f"{prefix}{key}"
+        if isinstance(item, Mapping):
+            pairs += flat(item, f"{name}.")
+        elif isinstance(item, list | tuple):
+            pairs.append((name, ", ".join(number(x) for x in item) or "–"))
+        else:
+            pairs.append(_fact(name, item))
+    return pairs
+
+
+def _fact(name: str, value: Any) -> tuple[str, str]:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if name.endswith("memory"):
+            return name, f"{value / 2**20:,.0f}\u00a0MiB".replace(",", "\u202f")
+        if name.endswith("seconds"):
+            return name, duration(value)
+        return name, str(value) if isinstance(value, int) else number(value)
+    return name, number(value)
+
+
+def _record(folder: Path) -> tuple[Mapping[str, Any], str]:
+    from redistill.run_record import FILE, read_record
+
+    if not (folder / FILE).is_file():
+        return {}, "it has no record"
+    try:
+        return read_record(folder), ""
+    except RedistillError as error:
+        return {}, "its record is not valid: " + str(error).replace(f"{folder}/", "")
+
+
+def optional_json(path: Path) -> Mapping[str, Any]:
+    """Read a JSON object; an empty one if there is none or it cannot be read."""
+    try:
+        value = read_json(path)
+    except RedistillError:
+        return {}
+    return value if isinstance(value, Mapping) else {}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else vars(value)
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("redistill")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, finalize=lambda v: v if isinstance(v, Markup) else clean(str(v)),
+    )  # fmt: skip
+    environment.filters |= {"number": number, "date": date, "duration": duration}
+    environment.globals["css"] = Markup(loader.get_source(environment, "style.css")[0])
+    return environment

@@ -1,0 +1,172 @@
+"""Typed rows and figures: shown in the notebook, and kept by the run if there is one.
+
+Under a run (``REDISTILL_RUN_DIR`` is set) ``record`` appends to rows.jsonl, ``show`` writes into
+figures/, and ``note_data`` into data.json; elsewhere they only display.
+"""
+
+import base64
+import io
+import math
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from redistill.errors import RunError
+from redistill.files import read_json, slug, write_atomic, write_json
+from redistill.rows import Row, append_row, read_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["FIGURE_MIME", "ROW_MIME", "Row", "note_data", "read_rows", "record", "show"]
+
+ROW_MIME = "application/vnd.redistill.row+json"
+FIGURE_MIME = "application/vnd.redistill.figure+json"
+RUN_DIR = "REDISTILL_RUN_DIR"
+_DPI = 100  # a figure of 8 x 4 inches stays near 40 kB
+_LEAN = 60_000  # bytes; larger pictures are stored with fewer colours
+
+
+def record(
+    name: str,
+    value: float | int | str | bool,
+    *,
+    unit: str = "",
+    n: int | None = None,
+    atol: float | None = None,
+    rtol: float | None = None,
+    free: bool = False,
+    **keys: str | int,
+) -> None:
+    """Show one result as a tidy line with a typed row behind it, and keep it under a run.
+
+    Args:
+        name: what was measured; letters, digits, ``_``, ``.`` and ``-``.
+        value: a finite number, a text or a truth value; numpy and torch scalars are converted.
+        unit: "" for none; "fraction" is shown in per cent.
+        n: how many items (clips, say) are behind the value.
+        atol: absolute tolerance when notebooks are compared; without both it must be exact.
+        rtol: relative tolerance.
+        free: the value may be anything when compared (a time, say).
+        **keys: what the row is about: arm, modality, exit, split, fold, seed, ...
+
+    Raises:
+        RunError: a value that is not finite or of another type.
+        OSError: the run folder cannot be written.
+    """
+    row = Row(
+        name=name,
+        value=_scalar(value),
+        unit=unit,
+        n=_scalar(n),
+        atol=atol,
+        rtol=rtol,
+        free=free,
+        keys={key: _scalar(item) for key, item in keys.items()},
+    )
+    if folder := _run_dir():
+        append_row(folder, row)
+    _display({"text/plain": row.text(), ROW_MIME: row.to_json()})
+
+
+def show(
+    figure: "Figure",
+    table: "pd.DataFrame",
+    *,
+    name: str,
+    atol: float | None = None,
+    rtol: float | None = None,
+    free: bool = False,
+    caption: str = "",
+) -> None:
+    """Show a figure together with the table it was drawn from, and keep both under a run.
+
+    The figure is closed.  Tolerances hold for the numbers of the table, as in ``record``.
+
+    Raises:
+        RunError: a name that cannot name a file, a table with an infinity or with objects that
+            are no JSON scalars, or a second figure of the same name in one run.
+    """
+    picture = _png(figure)
+    rows = [[_cell(item, name) for item in row] for row in table.itertuples(index=False)]
+    if folder := _run_dir():
+        target = folder / "figures" / f"{slug(name)}.png"
+        if target.exists():
+            raise RunError(
+                f"this run already shows a figure {name!r}; give the second its own name"
+            )
+        write_atomic(target, picture)
+        write_atomic(target.with_suffix(".csv"), table.to_csv(index=False))
+    entry = {"name": slug(name), "columns": [str(c) for c in table.columns], "rows": rows}
+    entry |= {"atol": atol, "rtol": rtol, "free": free, "caption": caption}
+    text = f"figure {name}" + (f": {caption}" if caption else "")
+    encoded = base64.b64encode(picture).decode()
+    _display({"image/png": encoded, "text/plain": text, FIGURE_MIME: entry})
+
+
+def note_data(**facts: Any) -> None:
+    """Keep facts about the data for the record: manifest, dropped clips, reads of sealed labels.
+
+    Later facts of the same name replace earlier ones.  Outside a run this does nothing.
+    """
+    if folder := _run_dir():
+        path = folder / "data.json"
+        known = read_json(path) if path.exists() else {}
+        write_json(path, {**known, **facts})
+
+
+def _run_dir() -> Path | None:
+    given = os.environ.get(RUN_DIR)
+    return Path(given) if given else None
+
+
+def _scalar(value: Any) -> Any:
+    """Return the Python scalar in a numpy or torch scalar; anything else as it is."""
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
+
+
+def _cell(value: Any, name: str) -> Any:
+    """Return one item of a table as JSON; a missing value is None."""
+    value = _scalar(value)
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise RunError(
+        f"figure {name!r}: its table holds {value!r}; give finite numbers, texts or truth values"
+    )
+
+
+def _png(figure: "Figure") -> bytes:
+    """Draw the figure: no date and no software version, so that equal pictures are equal files."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", metadata={"Software": None})
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close(figure)
+    return _lean(buffer.getvalue())
+
+
+def _lean(picture: bytes) -> bytes:
+    """Reduce a large picture (frames of video, say) to 96 colours: notebooks stay small."""
+    if len(picture) <= _LEAN:
+        return picture
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(picture)) as image:
+        image.convert("RGB").quantize(96, dither=Image.Dither.NONE).save(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _display(data: Mapping[str, Any]) -> None:
+    """Display the bundle in a notebook; elsewhere print its text."""
+    from IPython import get_ipython
+    from IPython.display import display
+
+    if get_ipython() is None:
+        print(data["text/plain"])
+    else:
+        display(dict(data), raw=True)

@@ -1,0 +1,57 @@
+"""What the committed reference runs say, in a line a claim: the first thing a notebook shows."""
+
+from pathlib import Path
+from statistics import fmean
+
+from redistill.claims import Verdict, ledger, load_claims
+from redistill.errors import ConfigError, RunError, nearest
+from redistill.run_record import read_record
+
+REFERENCE = Path(__file__).resolve().parents[2] / "reports" / "reference"
+
+
+def headline(*ids: str, folder: Path = REFERENCE) -> str:
+    """Return the claims named and what the reference runs say of each, one below the other.
+
+    Args:
+        ids: of claims, for example "G1".
+        folder: of run folders.
+
+    Raises:
+        ConfigError: an id that is in no ledger.
+    """
+    claims = {claim.id: claim for claim in load_claims()}
+    for name in ids:
+        if name not in claims:
+            raise ConfigError(f"no claim {name!r}.{nearest(name, claims)}")
+    judged = ledger(tuple(claims.values()), _records(folder))
+    return "\n".join(
+        f"{name}  {claims[name].claim}\n    {line}" for name in ids for line in _lines(judged[name])
+    )
+
+
+def _records(folder: Path) -> list[dict]:
+    records = []
+    for path in sorted(folder.glob("*/record.json")):
+        try:
+            records.append(read_record(path.parent) | {"run": path.parent.name})
+        except RunError:
+            continue  # a report never counts a run without a valid record
+    return records
+
+
+def _lines(verdicts: tuple[Verdict, ...]) -> list[str]:
+    run = [verdict for verdict in verdicts if verdict.pairs]
+    if not run:
+        return ["no reference run yet"]
+    return [_line(verdict) for verdict in run]
+
+
+def _line(verdict: Verdict) -> str:
+    where = " ".join(part for part in (verdict.dataset, verdict.world) if part)
+    differences = [pair.difference for pair in verdict.pairs]
+    measured = f"{fmean(differences):+.1f} points"
+    if verdict.interval is not None:
+        measured += f" [{verdict.interval.low:+.1f}, {verdict.interval.high:+.1f}]"
+    more = f"; {verdict.runs_needed} more runs would tell" if verdict.runs_needed else ""
+    return f"{where}: {verdict.state} ({measured} in {len(differences)} runs{more})"

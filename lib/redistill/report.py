@@ -1,0 +1,132 @@
+"""report.html of one run: what was found, whether to trust it, and how it was made."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+from redistill.errors import RunError
+from redistill.files import write_atomic
+from redistill.index import build_index
+from redistill.markdown import clean, prose, title
+from redistill.outputs import Block, Figure, accuracy_interval, blocks, number
+from redistill.pages import Run, flat, load_run, optional_json, render
+
+__all__ = ["build_index", "build_report"]
+
+_TILES = 6  # key numbers on the first screen
+_STATUS = ("state", "cause", "cell", "cells", "exit_code", "host", "started", "ended")
+_HEADINGS = {"ffmpeg": "FFmpeg", "git": "Source code"}
+_NAMES = {"iframe": "I-frame", "mv": "motion"}
+
+
+def build_report(run_dir: Path) -> Path:
+    """Write ``run_dir``/report.html, whole or not at all, and return its path.
+
+    A run that did not complete, or has no valid record, gets a page that says so first and
+    presents no number as a result.
+    """
+    run_dir = Path(run_dir)
+    if not run_dir.is_dir():
+        raise RunError(f"no run folder {run_dir}; give a folder that `redistill run` made")
+    run = load_run(run_dir)
+    notebook, trouble = _notebook(run_dir / "notebook.ipynb")
+    heading, parts = _title(blocks(notebook, folder=run_dir), notebook)
+    page = render(
+        "report.html.j2",
+        run=run,
+        index="../../index.html"
+        if run_dir.resolve().parent.name == "reference"
+        else "../index.html",
+        title=heading or run.id,
+        trusted=not run.invalid,
+        trouble=trouble,
+        tiles=_tiles(run.record.get("rows") or ()),
+        hero=_hero(parts) if not run.invalid else None,
+        parts=parts,
+        sections=_sections(run),
+        code=_code,
+    )
+    path = run_dir / "report.html"
+    write_atomic(path, page)
+    return path
+
+
+def _notebook(path: Path) -> tuple[Mapping[str, Any], str]:
+    """Read the executed notebook; (empty, why) if that cannot be done."""
+    if not path.is_file():
+        return {}, "The run left no notebook behind."
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        return {}, f"The notebook cannot be read: {error}"
+    return (found, "") if isinstance(found, dict) else ({}, "The notebook is no JSON object.")
+
+
+def _title(parts: Sequence[Block], notebook: Mapping[str, Any]) -> tuple[str, tuple[Block, ...]]:
+    """Take the title out of the first prose block, so that it is not printed twice."""
+    for cell in notebook.get("cells", ()):
+        if cell.get("cell_type") != "markdown":
+            continue
+        source = cell.get("source")
+        heading, rest = title("".join(source) if isinstance(source, list) else str(source))
+        first = next((i for i, part in enumerate(parts) if part.kind == "prose"), None)
+        if not heading or first is None:
+            break
+        lead = Block("prose", prose(rest, demote=1))
+        return clean(heading), (*parts[:first], lead, *parts[first + 1 :])
+    return "", tuple(parts)
+
+
+def _tiles(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """Key numbers: accuracies on test clips; failing those, the first rows.  (label, value, by)."""
+    keyed = [(row, row.get("keys") or {}) for row in rows]
+    chosen = [
+        (row, keys)
+        for row, keys in keyed
+        if row.get("name") == "accuracy" and keys.get("split", "test") == "test"
+    ]
+    pooled = [pair for pair in chosen if pair[1].get("fold") == "pooled"]
+    tiles = []
+    for row, keys in (pooled or chosen or keyed)[:_TILES]:
+        names = [
+            _NAMES.get(str(keys[key]), str(keys[key]))
+            for key in ("modality", "arm", "exit")
+            if key in keys
+        ]
+        label = f"{row.get('name')}, {names[0]}" if names else str(row.get("name"))
+        interval, n = accuracy_interval(row), row.get("n")
+        about = f"{interval}, {n} clips" if interval else (f"n = {n}" if n is not None else "")
+        tiles.append((label, number(row.get("value"), str(row.get("unit") or "")), about))
+    return tiles
+
+
+def _hero(parts: Sequence[Block]) -> Figure | None:
+    """Pick the figure of the first screen: one about accuracy if there is one, else the first."""
+    found = [part.content for part in parts if part.kind == "figure" and part.content.src]
+    about = [figure for figure in found if "accuracy" in figure.name]
+    return (about or found or [None])[0]
+
+
+def _sections(run: Run) -> list[tuple[str, list[tuple[str, str]]]]:
+    """How this was made: everything the record and the status hold besides rows."""
+    known = run.record or optional_json(run.folder / "environment.json")
+    facts = {k: v for k, v in known.items() if k not in ("rows", "parameters", "given")}
+    nested = {k: v for k, v in facts.items() if isinstance(v, Mapping) and v}
+    ended = {k: run.status[k] for k in _STATUS if run.status.get(k) not in (None, "")}
+    sections = [
+        ("Parameters", flat(run.parameters)),
+        ("Run", flat({k: v for k, v in facts.items() if k not in nested})),
+        *((_HEADINGS.get(name, name.capitalize()), flat(v)) for name, v in nested.items()),
+        ("Status", [] if run.record else flat(ended)),
+    ]
+    return [(name, pairs) for name, pairs in sections if pairs]
+
+
+def _code(source: str) -> Markup:
+    return Markup(highlight(source, PythonLexer(), HtmlFormatter(nowrap=True)))

@@ -1,0 +1,68 @@
+"""Tables that the notebooks show and draw."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from redistill.cost import Cost
+from redistill.figures import compensate
+from redistill.train import Trained
+from redistill.video import Gop
+
+
+def gop(pictures: Gop) -> pd.DataFrame:
+    """Return one line a frame of a GOP, all in grey levels of 255.
+
+    Returns:
+        Columns frame; motion (mean length of the accumulated vectors, pixels); change (mean
+        absolute difference to the I-frame); residual (what of it motion leaves over); error
+        (largest difference between the frame and the moved I-frame plus residual).
+    """
+    intra = pictures.frame(0)
+    lines = []
+    for pos in range(len(pictures)):
+        frame = pictures.frame(pos).astype(np.int16)
+        motion, residual = pictures.motion(pos), pictures.residual(pos)
+        rebuilt = compensate(intra, motion) + residual
+        lines.append(
+            (
+                pos,
+                float(np.hypot(motion[..., 0], motion[..., 1]).mean()),
+                float(np.abs(frame - intra).mean()),
+                float(np.abs(residual).mean()),
+                int(np.abs(rebuilt - frame).max()),
+            )
+        )
+    return pd.DataFrame(lines, columns=["frame", "motion", "change", "residual", "error"])
+
+
+def journal(trained: Mapping[str, Trained]) -> pd.DataFrame:
+    """Return the journals of several networks: columns modality, epoch, loss, val."""
+    parts = [
+        pd.DataFrame(each.journal)[["epoch", "loss", "val"]].assign(modality=modality)
+        for modality, each in trained.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def mean_journal(journals: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the mean over folds of journals, in the order of the first."""
+    both = pd.concat(journals).groupby(["modality", "epoch"], sort=False)
+    return both[["loss", "val"]].mean().reset_index()
+
+
+def cost_plane(accuracies: pd.DataFrame, costs: Mapping[str, Cost]) -> pd.DataFrame:
+    """Return accuracy and cost of each network; fusion costs the sum of all.
+
+    Args:
+        accuracies: columns modality and accuracy, with a line "fused".
+        costs: of each network, one video.
+
+    Returns:
+        Columns modality, macs (of one video) and accuracy.
+    """
+    macs = {name: cost.macs for name, cost in costs.items()}
+    macs["fused"] = sum(macs.values())
+    kept = accuracies[["modality", "accuracy"]]
+    return kept.assign(macs=kept["modality"].map(macs))[["modality", "macs", "accuracy"]]
