@@ -91,6 +91,7 @@ def test_each_gop_starts_anew(clips: Path, name: str) -> None:
     for gop in read_gops(clips / name):
         assert not gop.motion(0).any()
         assert not gop.residual(0).any()
+        gop.motion(len(gop) - 1)  # leaves a map behind for the next GOP to put back
 
 
 @pytest.mark.parametrize("name", ["a.avi", "a.mp4"])
