@@ -121,6 +121,7 @@ def curves(table: pd.DataFrame) -> Figure:
                 color=COLOURS[modality],
                 marker=MARKERS[modality],
                 markersize=3,
+                markevery=max(1, len(rows) // 12),
                 label=NAMES[modality],
             )
         axis.set(xlabel="epoch", ylabel=label)
@@ -128,16 +129,20 @@ def curves(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def accuracies(table: pd.DataFrame, *, chance: float) -> Figure:
+def accuracies(table: pd.DataFrame, folds: pd.DataFrame, *, chance: float) -> Figure:
     """Draw accuracy by modality with its interval, chance as a line.
 
     Args:
         table: columns modality, accuracy, low, high; shares of 1.
+        folds: one line a fold, a column a modality; several are drawn as small dots.
         chance: accuracy of a guess.
     """
     figure, axis = plt.subplots(figsize=(6, 2.5))
     for row, (_, entry) in enumerate(table.iterrows()):
         modality = entry["modality"]
+        if len(folds) > 1:
+            dots = 100 * folds[modality]
+            axis.plot(dots, [row + 0.25] * len(dots), ".", color="0.6", markersize=4)
         axis.plot(
             [100 * entry["low"], 100 * entry["high"]],
             [row, row],

@@ -27,7 +27,7 @@ ROW_MIME = "application/vnd.redistill.row+json"
 FIGURE_MIME = "application/vnd.redistill.figure+json"
 RUN_DIR = "REDISTILL_RUN_DIR"
 _DPI = 100  # a figure of 8 x 4 inches stays near 40 kB
-_LEAN = 60_000  # bytes; larger pictures are stored with fewer colours
+_LEAN = 12_000  # bytes; larger pictures are stored with 96 colours
 
 
 def record(
@@ -150,7 +150,7 @@ def _png(figure: "Figure") -> bytes:
 
 
 def _lean(picture: bytes) -> bytes:
-    """Reduce a large picture (frames of video, say) to 96 colours: notebooks stay small."""
+    """Reduce a picture of some size to 96 colours, so that notebooks stay small."""
     if len(picture) <= _LEAN:
         return picture
     from PIL import Image

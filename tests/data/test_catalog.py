@@ -195,3 +195,11 @@ def test_ut_interaction_folds(tmp_path, clip_file):
     shutil.copy(clip_file, tmp_path / "ut_interaction" / "kicking" / "other.avi")
     with pytest.raises(CatalogError, match=r"kicking/other.avi: its group cannot be told"):
         open_catalog("ut_interaction", tmp_path)
+
+
+def test_folds_are_named_once_and_exist(small):
+    assert small.fold_numbers() == small.fold_numbers([0]) == (0,)
+    with pytest.raises(CatalogError, match="has no fold 1: it has 1, numbered from 0"):
+        small.fold_numbers([1])
+    with pytest.raises(CatalogError, match="name a fold twice"):
+        small.fold_numbers([0, 0])

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from redistill.feed import Feed
+from redistill.feeds import Feeds
 from redistill.methods.progressive import ProgressiveConfig
 from redistill.modality import MODALITIES
 from redistill.nets.streams import Stream, build_stream
@@ -39,20 +40,13 @@ def phase(modality: str, config: ProgressiveConfig, *, device: str) -> Phase:
 
 
 def train_streams(
-    config: ProgressiveConfig,
-    train: Mapping[str, Feed],
-    val: Mapping[str, Feed],
-    *,
-    classes: int,
-    device: str,
-    tick: Tick | None = None,
+    config: ProgressiveConfig, feeds: Feeds, *, classes: int, device: str, tick: Tick | None = None
 ) -> dict[str, Trained]:
     """Train the three networks, or find them trained.
 
     Args:
         config: of notebook 3.
-        train: modality to its training clips.
-        val: modality to the clips whose accuracy the journal notes.
+        feeds: of one fold; the journal notes the accuracy on its validation clips.
         classes: number of classes.
         device: ``cpu`` or ``cuda``.
         tick: called with the modality and each line of the journal.
@@ -62,7 +56,9 @@ def train_streams(
         show = (lambda line, name=modality: tick(name, line)) if tick else None
         net = stream(modality, config, classes=classes)
         settings = phase(modality, config, device=device)
-        trained[modality] = run_phase(settings, net, train[modality], val=val[modality], tick=show)
+        trained[modality] = run_phase(
+            settings, net, feeds.train[modality], val=feeds.val[modality], tick=show
+        )
     return trained
 
 

@@ -74,6 +74,21 @@ class Catalog:
     flip: bool
     dropped: tuple[tuple[str, str], ...] = ()
 
+    def fold_numbers(self, wanted: Sequence[int] = ()) -> tuple[int, ...]:
+        """Return the numbers of the folds wanted; none named means all.
+
+        Raises:
+            CatalogError: a fold that does not exist, or is named twice.
+        """
+        for fold in wanted:
+            if not 0 <= fold < len(self.folds):
+                raise CatalogError(
+                    f"{self.name} has no fold {fold}: it has {len(self.folds)}, numbered from 0"
+                )
+        if len(set(wanted)) < len(wanted):
+            raise CatalogError(f"folds {list(wanted)} name a fold twice; name each once")
+        return tuple(wanted) or tuple(range(len(self.folds)))
+
     def split(self, fold: int = 0, *, val_share: float = 0.15, seed: int = 0) -> Split:
         """Return the clips of a fold.
 
@@ -86,10 +101,7 @@ class Catalog:
         Raises:
             CatalogError: no such fold, or no group can be spared for validation.
         """
-        if not 0 <= fold < len(self.folds):
-            raise CatalogError(
-                f"{self.name} has no fold {fold}: it has {len(self.folds)}, numbered from 0"
-            )
+        (fold,) = self.fold_numbers([fold])
         if not 0 < val_share < 1:
             raise CatalogError(f"val_share = {val_share}: must lie between 0 and 1")
         chosen = self.folds[fold]
