@@ -74,6 +74,13 @@ def unpack_optimizer(
     optimizer.load_state_dict({"state": state, "param_groups": meta["groups"]})
 
 
+def seed_random(seed: int) -> None:
+    """Seed every global random generator that a step could draw from."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
 def pack_random(device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return the states of every global random generator that a step could draw from."""
     tensors = {"random.torch": torch.random.get_rng_state()}

@@ -90,6 +90,7 @@ def _train(
     """Train from the last checkpoint on; return the journal and whether nothing was left to do."""
     path, epochs = folder / "checkpoint.safetensors", phase.epochs(feed)
     optimizer = torch.optim.AdamW(decayed(net, phase.weight_decay), lr=phase.lr)
+    checkpoint.seed_random(phase.seed)  # dropout, say, must not depend on what ran before
     journal = _resume(path, net, optimizer, phase) if path.exists() else []
     found = len(journal) >= epochs
     for epoch in range(len(journal), epochs):

@@ -107,6 +107,20 @@ def test_killed_and_started_again_ends_with_the_same_bits(tmp_path, monkeypatch,
     assert losses(resumed.journal) == losses(whole.journal)
 
 
+def test_dropout_depends_on_the_phase_alone(cache, feed, monkeypatch):
+    """Whatever drew from the global generators before, the phase ends with the same bits."""
+
+    def dropping():
+        net = network()
+        net.net.fc = torch.nn.Sequential(torch.nn.Dropout(0.5), net.net.fc)
+        return net
+
+    first = run_phase(PHASE, dropping(), feed)
+    torch.rand(17)
+    monkeypatch.setenv("REDISTILL_CACHE", str(cache.parent / "other"))
+    assert same(weights(first.net), weights(run_phase(PHASE, dropping(), feed).net))
+
+
 def test_resume_shares_no_tensor_with_the_checkpoint(cache, feed):
     """Loading twice gives the same bits twice: nothing aliases the loaded state."""
     run_phase(PHASE, network(), feed)
