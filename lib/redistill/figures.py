@@ -48,8 +48,8 @@ def gop_pictures(
     pictures = [
         ("I-frame", intra),
         ("P-frame", frame),
-        ("accumulated motion", frame // 2 + 127),
-        ("residual", np.clip(residual + 128, 0, 255).astype(np.uint8)),
+        ("accumulated motion", pale(frame)),
+        ("residual", visible(residual)),
         ("I-frame moved + residual", rebuilt.astype(np.uint8)),
         (f"error of it (largest {error.max()})", error),
     ]
@@ -59,6 +59,30 @@ def gop_pictures(
         axis.axis("off")
     arrows(axes[0, 2], motion)
     return figure
+
+
+def three_views(
+    intra: np.ndarray, frame: np.ndarray, motion: np.ndarray, residual: np.ndarray
+) -> Figure:
+    """Draw what the three networks look at; arguments as ``gop_pictures``."""
+    figure, axes = plt.subplots(1, 3, figsize=(6, 2.2))
+    pictures = [("I-frame", intra), ("motion", pale(frame)), ("residual", visible(residual))]
+    for axis, (title, picture) in zip(axes, pictures, strict=True):
+        axis.imshow(picture, interpolation="nearest")
+        axis.set_title(title, fontsize=9)
+        axis.axis("off")
+    arrows(axes[1], motion)
+    return figure
+
+
+def pale(frame: np.ndarray) -> np.ndarray:
+    """Return uint8 (H, W, 3): a frame as a background."""
+    return frame // 2 + 127
+
+
+def visible(residual: np.ndarray) -> np.ndarray:
+    """Return uint8 (H, W, 3): a residual with zero as grey."""
+    return np.clip(residual + 128, 0, 255).astype(np.uint8)
 
 
 def films(clips: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:

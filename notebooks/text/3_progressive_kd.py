@@ -21,6 +21,17 @@ from redistill.reference import headline
 
 print(headline("G1", "G2", "G3"))
 
+# %%
+from redistill import figures, tables
+from redistill.record import note_data, record, show
+from redistill.video import read_gops
+from redistill.video.synthetic import example
+
+gop = next(read_gops(example()))
+views = figures.three_views(gop.frame(0), gop.frame(6), gop.motion(6), gop.residual(6))
+show(views, tables.gop(gop), name="views", rtol=1e-6,
+     caption="What the three networks see of one clip: six frames after its I-frame.")
+
 # %% [markdown]
 # Everything that can be set, each with its help. `None` means "the profile's value"; a misspelt or
 # ill-typed value stops the run before it starts. The same names serve on the command line:
@@ -66,7 +77,6 @@ device = begin(config)
 # sealed until the end.
 
 # %%
-from redistill.record import note_data, record, show
 from redistill.video.catalog import open_catalog
 
 catalog = open_catalog(config.dataset, config.data_root, **config.catalog_options())
@@ -88,15 +98,11 @@ for what in ("clips", "classes", "folds", "dropped"):
 # $$r_t(p) = f_t(p) - f_0(S_t(p)).$$
 
 # %%
-from redistill.video import read_gops
-
 clip = catalog.clips[0]
-gop = next(iter(read_gops(clip.path)))
+gop = next(read_gops(clip.path))
 last = len(gop) - 1
 
 # %%
-from redistill import figures, tables
-
 picture = figures.gop_pictures(gop.frame(0), gop.frame(last), gop.motion(last), gop.residual(last))
 show(picture, tables.gop(gop), name="gop", caption=f"Clip {clip.id}, first GOP, frame {last}.")
 

@@ -11,7 +11,7 @@ from redistill.video.synthetic.spec import (
     SyntheticSpec,
 )
 from redistill.video.synthetic.worlds import ceilings
-from redistill.video.synthetic.write import encoder_version, ensure, read_rows, stream_path
+from redistill.video.synthetic.write import encoder_version, ensure, example, read_rows, stream_path
 
 __all__ = [
     "DATA_SEEDS",
@@ -26,6 +26,7 @@ __all__ = [
     "draw",
     "encoder_version",
     "ensure",
+    "example",
     "motion_clock",
     "path",
     "plan",

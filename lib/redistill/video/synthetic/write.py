@@ -11,7 +11,7 @@ from redistill.errors import CatalogError
 from redistill.files import cache_root, sha256_file, write_atomic
 from redistill.video.encode import encode_h264, encode_mpeg4
 from redistill.video.parallel import Progress, spread
-from redistill.video.synthetic.factors import ClipFactors, plan
+from redistill.video.synthetic.factors import ClipFactors, draw, plan
 from redistill.video.synthetic.render import render
 from redistill.video.synthetic.spec import GOP, SyntheticSpec
 
@@ -56,6 +56,15 @@ def ensure(
     rows = [c.row() | common | {"sha256": h} for c, h in zip(clips, hashes, strict=True)]
     write_atomic(folder / MANIFEST, _csv(rows))
     return folder
+
+
+def example(*, label: int = 0) -> Path:
+    """Return the stream of one clip of the default world, made where it is missing."""
+    spec = SyntheticSpec()
+    path = cache_root() / "synthetic" / f"example-{spec.key(encoder_version())}-{label}.avi"
+    if not path.exists():
+        encode_mpeg4(path, render(spec, draw(spec, "example", label, number=0)))
+    return path
 
 
 def stream_path(folder: Path, row: Row | ClipFactors, codec: str) -> Path:
