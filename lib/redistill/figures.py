@@ -181,17 +181,10 @@ def accuracies(table: pd.DataFrame, folds: pd.DataFrame, *, chance: float) -> Fi
             markersize=7,
         )
     axis.axvline(100 * chance, color="0.6", linestyle=":", zorder=0)
-    axis.annotate(
-        "chance",
-        (100 * chance, len(table) - 0.6),
-        xytext=(3, 0),
-        textcoords="offset points",
-        color="0.4",
-        fontsize=8,
-    )
+    axis.text(100 * chance + 1, -0.5, "chance", color="0.4", fontsize=8)
     axis.set_yticks(range(len(table)), [NAMES[m] for m in table["modality"]])
     axis.set(xlabel="test accuracy, %, with its 95 % interval over clips", xlim=(0, 100))
-    axis.invert_yaxis()
+    axis.set_ylim(len(table) - 0.4, -0.6)
     return figure
 
 
