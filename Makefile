@@ -25,7 +25,9 @@ help:
 	@sed -n 's/^#   /  /p' Makefile
 
 reproduce: .venv/ready
-	$(BIN)/redistill run notebooks/*.ipynb --reports $(REPORTS)
+	@set -e; for notebook in notebooks/*.ipynb; do \
+	  echo "$$notebook"; $(BIN)/redistill run $$notebook --reports $(REPORTS); done
+	@echo "all runs and claims: $(REPORTS)/index.html"
 
 test: .venv/ready lint
 	$(BIN)/python tests/run_all.py
@@ -48,7 +50,7 @@ notebooks: .venv/ready
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "too old: $$($(PYTHON) -V). Python 3.11 or newer is needed; name one: make PYTHON=python3.12" >&2; exit 2; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "missing: the venv module of $(PYTHON). On Debian or Ubuntu: apt install python3-venv" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --disable-pip-version-check --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c requirements.lock -e '.[test]'
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-input $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c requirements.lock -e '.[test]'
 	@touch $@
 
 lock: .venv/ready
