@@ -152,6 +152,7 @@ def test_a_bad_file_is_dropped_and_counted_if_asked(tmp_path, clips):
         ("stepps", "2", "steps"),
         ("steps", "many", "steps"),
         ("dataset", "weizman", "weizmann"),
+        ("data_root", "none", "data_root is not given"),
     ],
 )
 def test_a_wrong_parameter_stops_at_once(tmp_path, clips, name, value, said):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from redistill.config import param
+from redistill.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,14 @@ class ProgressiveConfig:
     device: str = param("auto", help="where to train", choices=("auto", "cpu", "cuda"))
     threads: int = param(1, help="CPU threads of torch", low=1, high=256)
     workers: int = param(2, help="processes that decode", low=0, high=256)
+
+    def __post_init__(self) -> None:
+        """Refuse a real data set without its folder, before anything starts."""
+        if self.dataset != "synthetic" and self.data_root is None:
+            raise ConfigError(
+                f"parameter data_root is not given, and dataset = {self.dataset!r} needs it: "
+                "the folder that holds the clips"
+            )
 
     def catalog_options(self) -> dict[str, Any]:
         """Return what ``open_catalog`` takes besides the data set's name and folder."""
