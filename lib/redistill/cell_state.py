@@ -1,10 +1,13 @@
 """The state of each cell as papermill's metadata has it, but true, and saved as it changes."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from redistill.status import Ending
+
+_OVERWRITTEN = re.compile(r"^.*\r(?=[^\r\n])|\r+$", re.MULTILINE)
 
 
 class CellStates:
@@ -16,10 +19,9 @@ class CellStates:
     def __init__(self, nb: Any, save: Callable[[Any], None]) -> None:
         self.nb = nb
         self._save = lambda: save(nb)
-        self._begun = _now()
         blank = {"exception": None, "start_time": None, "end_time": None, "duration": None}
         known = nb.metadata.get("papermill", {})
-        nb.metadata.papermill = {**known, **blank, "start_time": self._begun.isoformat()}
+        nb.metadata.papermill = {**known, **blank, "start_time": _now().isoformat()}
         for cell in nb.cells:
             cell.metadata.papermill = {**blank, "status": "pending"}
             if cell.cell_type == "code":
@@ -35,10 +37,7 @@ class CellStates:
     def finish(self, index: int, *, failed: bool = False) -> None:
         """Mark the cell at ``index`` as completed, or as the one that stopped the notebook."""
         about = self.nb.cells[index].metadata.papermill
-        end = _now()
-        if about.start_time:
-            begun = datetime.fromisoformat(about.start_time)
-            about.update(end_time=end.isoformat(), duration=(end - begun).total_seconds())
+        _stop_clock(about)
         about.update(status="failed" if failed else "completed", exception=failed)
         _join_streams(self.nb.cells[index])
         if failed:
@@ -47,8 +46,8 @@ class CellStates:
 
     def end(self, ending: Ending | None = None) -> None:
         """Mark the notebook as ended; with an ``ending``, the running cell is the one at fault."""
-        about, end = self.nb.metadata.papermill, _now()
-        about.update(end_time=end.isoformat(), duration=(end - self._begun).total_seconds())
+        about = self.nb.metadata.papermill
+        _stop_clock(about)
         if about.exception is None and ending is None:
             for cell in self.nb.cells:  # prose and empty cells, which no kernel runs
                 cell.metadata.papermill.status = "completed"
@@ -66,8 +65,6 @@ def _join_streams(cell: Any) -> None:
 
     A progress bar then leaves its last state, not hundreds.
     """
-    if cell.cell_type != "code":
-        return
     outputs: list[Any] = []
     for output in cell.outputs:
         stream = output.get("name") if output.output_type == "stream" else None
@@ -76,10 +73,16 @@ def _join_streams(cell: Any) -> None:
         else:
             outputs.append(output)
     for output in outputs:
-        if output.output_type == "stream" and "\r" in output.text:
-            lines = output.text.replace("\r\n", "\n").split("\n")
-            output.text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
+        if output.output_type == "stream":
+            output.text = _OVERWRITTEN.sub("", output.text)
     cell.outputs = outputs
+
+
+def _stop_clock(about: Any) -> None:
+    """Note that what ``about`` describes ends now."""
+    end = _now()
+    seconds = (end - datetime.fromisoformat(about.start_time)).total_seconds()
+    about.update(end_time=end.isoformat(), duration=seconds)
 
 
 def _now() -> datetime:

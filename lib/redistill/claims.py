@@ -6,13 +6,14 @@ function of the claims and of records (the content of record.json files).
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
+from inspect import signature
 from typing import Any
 
 from redistill import stats
 from redistill.errors import ConfigError, nearest
-from redistill.pairing import Comparison, Pair, comparisons, why_invalid
+from redistill.pairing import Comparison, Record, comparisons
 
 REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"
@@ -23,6 +24,7 @@ STATES = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, NOT_TESTABLE, NOT_RUN)
 
 RUNS_WANTED = 10  # fewer independent pairs give no verdict
 ALPHA = 0.05
+_Ruling = tuple[float, str, str]  # p, state, why
 _CHOICES = {
     "paper": ("ground", "substage", "spectrum", "progressive"),
     "rule": ("superiority", "equivalence", "order", "ratio"),
@@ -55,17 +57,12 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Verdict(Comparison):
     """What the runs say about one claim on one data set, world and setting."""
 
     claim: str
     state: str
     why: str
-    dataset: str = ""
-    world: str = ""
-    profile: str = ""
-    setting: str = ""
-    pairs: tuple[Pair, ...] = ()
     interval: stats.Interval | None = None  # of test minus control, 95 %
     p: float | None = None  # of the claim's own test, where there are runs enough
     p_holm: float | None = None  # the same after Holm's correction within the paper
@@ -86,7 +83,7 @@ def load_claims() -> tuple[Claim, ...]:
     return claims
 
 
-def verdict(claim: Claim, records: Iterable[Mapping[str, Any]]) -> tuple[Verdict, ...]:
+def verdict(claim: Claim, records: Iterable[Record]) -> tuple[Verdict, ...]:
     """Judge one claim by itself: a verdict for each data set, world and setting that was run.
 
     Runs of profile "quick" give none.  Holm's correction and deciding claims need the other
@@ -100,35 +97,44 @@ def verdict(claim: Claim, records: Iterable[Mapping[str, Any]]) -> tuple[Verdict
     )
 
 
-def ledger(
-    claims: Sequence[Claim], records: Iterable[Mapping[str, Any]]
-) -> dict[str, tuple[Verdict, ...]]:
+def ledger(claims: Sequence[Claim], records: Iterable[Record]) -> dict[str, tuple[Verdict, ...]]:
     """Judge all claims together, by identifier.
 
     Adds to `verdict`: Holm's correction over all tests of a paper that have runs enough, the
     claims that decide others, and what nobody can test with what is public.
     """
-    valid = [record for record in records if why_invalid(record) is None]
-    own = {claim.id: verdict(claim, valid) for claim in claims}
-    for paper in dict.fromkeys(claim.paper for claim in claims):
-        _correct(own, [claim.id for claim in claims if claim.paper == paper])
-    judged = dict(own)
+    records = list(records)
+    own = {claim.id: list(verdict(claim, records)) for claim in claims}
+    for paper in _CHOICES["paper"]:
+        _correct([own[claim.id] for claim in claims if claim.paper == paper])
+    judged = {}
     for claim in claims:
-        judged[claim.id] = tuple(_decide(claim, one, own) for one in own[claim.id])
+        verdicts = [_decide(claim, one, own) for one in own[claim.id]]
         if claim.untestable:
-            part = Verdict(claim=claim.id, state=NOT_TESTABLE, why=claim.untestable)
-            judged[claim.id] = (*judged[claim.id], part)
+            verdicts.append(Verdict(claim=claim.id, state=NOT_TESTABLE, why=claim.untestable))
+        judged[claim.id] = tuple(verdicts)
     return judged
+
+
+def overall(verdicts: Sequence[Verdict]) -> str:
+    """Sum up a claim over data sets: decided if all decided verdicts agree, else inconclusive."""
+    states = {verdict.state for verdict in verdicts}
+    decided = states & {REPRODUCED, NOT_REPRODUCED}
+    if len(decided) == 1:
+        return decided.pop()
+    if decided or INCONCLUSIVE in states:
+        return INCONCLUSIVE
+    return NOT_RUN if NOT_RUN in states else NOT_TESTABLE
 
 
 def _claim(entry: Mapping[str, Any]) -> Claim:
     name = entry.get("id", "?")
-    known = {item.name: item for item in fields(Claim)}
+    known = signature(Claim).parameters
     for key in entry:
         if key not in known:
             raise ConfigError(f"claim {name}: {key!r} is no field.{nearest(key, known)}")
     for key, item in known.items():
-        if key not in entry and item.default is MISSING and item.default_factory is MISSING:
+        if key not in entry and item.default is item.empty:
             raise ConfigError(f"claim {name}: {key!r} is missing")
     for key, allowed in _CHOICES.items():
         if entry[key] not in allowed:
@@ -139,33 +145,28 @@ def _claim(entry: Mapping[str, Any]) -> Claim:
 
 
 def _judge(claim: Claim, found: Comparison) -> Verdict:
-    differences = [pair.difference for pair in found.pairs]
-    n = len(differences)
+    differences, n = found.differences, len(found.pairs)
     interval = stats.paired_interval(differences) if n > 1 else None
-    blank = Verdict(
-        claim=claim.id, state=NOT_RUN, why="", dataset=found.dataset, world=found.world,
-        profile=found.profile, setting=found.setting, pairs=found.pairs, interval=interval,
-    )  # fmt: skip
+    about = {"claim": claim.id} | vars(found)
     if found.profile == "quick":
-        return replace(blank, interval=None, why="quick runs only: machinery check, no verdict")
+        why = "quick runs only: machinery check, no verdict"
+        return Verdict(**about, state=NOT_RUN, why=why)
     if interval is None or n < RUNS_WANTED:
-        why = f"{n} of at least {RUNS_WANTED} independent runs"
-        return replace(blank, state=INCONCLUSIVE, why=why, runs_needed=_further(claim, interval, n))
-    if claim.rule == "equivalence":
+        p, state, why = None, INCONCLUSIVE, f"{n} of at least {RUNS_WANTED} independent runs"
+    elif claim.rule == "equivalence":
         p, state, why = _equivalent(claim, differences, interval)
     else:
         p, state, why = _superior(claim, differences, interval)
     more = _further(claim, interval, n) if state == INCONCLUSIVE else None
-    return replace(blank, state=state, why=why, p=p, runs_needed=more)
+    return Verdict(**about, state=state, why=why, interval=interval, p=p, runs_needed=more)
 
 
-def _superior(
-    claim: Claim, differences: Sequence[float], interval: stats.Interval
-) -> tuple[float, str, str]:
-    flip = claim.direction == "less"
-    low, high = (-interval.high, -interval.low) if flip else (interval.low, interval.high)
-    two_sided = stats.p_value(differences)
-    p = two_sided if low + high > 0 else 1.0  # an effect the wrong way is no evidence for it
+def _superior(claim: Claim, differences: Sequence[float], interval: stats.Interval) -> _Ruling:
+    low, high = interval.low, interval.high
+    if claim.direction == "less":
+        low, high = -high, -low
+    # an effect the wrong way is no evidence for it
+    p = stats.p_value(differences) if low + high > 0 else 1.0
     if low > 0:
         small = f", though the effect is below the margin of {claim.margin:g}"
         why = "the whole interval lies on the side claimed"
@@ -177,9 +178,7 @@ def _superior(
     return p, INCONCLUSIVE, "the interval holds both no effect and an effect of interest"
 
 
-def _equivalent(
-    claim: Claim, differences: Sequence[float], interval: stats.Interval
-) -> tuple[float, str, str]:
+def _equivalent(claim: Claim, differences: Sequence[float], interval: stats.Interval) -> _Ruling:
     test = stats.equivalence(differences, margin=claim.margin, alpha=ALPHA)
     room = f"the margin of {claim.margin:g}"
     if test.equivalent:
@@ -200,20 +199,15 @@ def _further(claim: Claim, interval: stats.Interval | None, n: int) -> int | Non
     return None if needed is None else max(needed - n, RUNS_WANTED - n, 1)
 
 
-def _correct(judged: dict[str, tuple[Verdict, ...]], names: Sequence[str]) -> None:
-    tested = [
-        (name, i, one.p)
-        for name in names
-        for i, one in enumerate(judged[name])
-        if one.p is not None
-    ]
-    adjusted = stats.holm([p for *_, p in tested])
-    for (name, i, _), p in zip(tested, adjusted, strict=True):
-        one = replace(judged[name][i], p_holm=p)
-        if one.state == REPRODUCED and p >= ALPHA:
+def _correct(paper: Sequence[list[Verdict]]) -> None:
+    """Correct the verdicts of one paper, a list for each of its claims, in place."""
+    tested = [(own, i) for own in paper for i, one in enumerate(own) if one.p is not None]
+    adjusted = stats.holm([own[i].p for own, i in tested])
+    for (own, i), p in zip(tested, adjusted, strict=True):
+        own[i] = replace(own[i], p_holm=p)
+        if own[i].state == REPRODUCED and p >= ALPHA:
             why = f"holds by itself, but not after Holm's correction over {len(tested)} tests"
-            one = replace(one, state=INCONCLUSIVE, why=why, runs_needed=1)
-        judged[name] = (*judged[name][:i], one, *judged[name][i + 1 :])
+            own[i] = replace(own[i], state=INCONCLUSIVE, why=why, runs_needed=1)
 
 
 def _decide(claim: Claim, one: Verdict, judged: Mapping[str, Sequence[Verdict]]) -> Verdict:

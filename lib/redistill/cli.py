@@ -6,11 +6,16 @@ memory; 4 timeout; 5 disk full; 128 + signal interrupted.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from redistill import __version__
+from redistill.config import parse_parameters
+from redistill.config_text import help_table, parameters_cell
+from redistill.configs import config_name, load_config
 from redistill.errors import RedistillError
+from redistill.notebook import read_metadata
+from redistill.status import RunStopped, read_status, runs_in
 
 _EXIT = {"failed": 1, "killed": 3, "timeout": 4, "disk_full": 5}
 
@@ -19,49 +24,46 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line asks and return the exit code."""
     options = _parser().parse_args(argv)
     try:
-        return options.command(options)
+        options.command(options)
     except RedistillError as error:
         print(f"redistill: {error}", file=sys.stderr)
-        return _exit_code(error)
+        if not isinstance(error, RunStopped):
+            return 2
+        return _EXIT.get(error.ending.state, error.ending.exit_code)
     except KeyboardInterrupt:
         return 130
-
-
-def _exit_code(error: RedistillError) -> int:
-    ending = getattr(error, "ending", None)
-    if ending is None:
-        return 2
-    return ending.exit_code if ending.state == "interrupted" else _EXIT[ending.state]
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="redistill", description="Run notebooks; read results.")
     parser.add_argument("--version", action="version", version=f"redistill {__version__}")
-    add = parser.add_subparsers(required=True, metavar="COMMAND").add_parser
-    _add_run(add("run", help="execute a notebook into a report"))
-    params = add("params", help="what parameters a notebook takes")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(command: Callable[[argparse.Namespace], None], help: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(command.__name__[1:], help=help)
+        added.set_defaults(command=command)
+        return added
+
+    _add_run_options(add(_run, "execute a notebook into a report"))
+    params = add(_params, "what parameters a notebook takes")
     params.add_argument("notebook", type=Path)
     params.add_argument("--cell", action="store_true", help="print its parameters cell instead")
-    params.set_defaults(command=_params)
-    status = add("status", help="the true state of a run, or of all")
+    status = add(_status, "the true state of a run, or of all")
     status.add_argument("run", type=Path, nargs="?", help="a run folder")
-    status.set_defaults(command=_status)
-    report = add("report", help="write the report of a run again")
+    report = add(_report, "write the report of a run again")
     report.add_argument("run", type=Path, help="a run folder")
-    report.set_defaults(command=_report)
-    index = add("index", help="write the index of all runs again")
-    index.set_defaults(command=_index)
+    index = add(_index, "write the index of all runs again")
     for each in (status, index):
         each.add_argument("--reports", type=Path, default=Path("reports"), help="folder of runs")
-    prepare = add("prepare", help="re-encode a folder of clips so that they can be read")
+    prepare = add(_prepare, "re-encode a folder of clips so that they can be read")
     prepare.add_argument("source", type=Path)
     prepare.add_argument("target", type=Path)
     prepare.add_argument("--workers", type=int, default=1, help="processes (default 1)")
-    prepare.set_defaults(command=_prepare)
     return parser
 
 
-def _add_run(run: argparse.ArgumentParser) -> None:
+def _add_run_options(run: argparse.ArgumentParser) -> None:
     run.add_argument("notebook", type=Path)
     run.add_argument(
         "-p",
@@ -77,17 +79,10 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--cell-timeout", type=float, metavar="S", help="seconds a cell may take")
     run.add_argument("--budget", type=float, metavar="S", help="seconds the run may take")
     run.add_argument("--quiet", action="store_true", help="no progress")
-    run.set_defaults(command=_run)
 
 
-def _run(options: argparse.Namespace) -> int:
-    from redistill.config import parse_parameters
-    from redistill.configs import config_name, load_config
-    from redistill.notebook import read_metadata
-    from redistill.status import RunStopped
-
-    config = load_config(config_name(read_metadata(options.notebook)))
-    parameters = parse_parameters(config, options.parameter)
+def _run(options: argparse.Namespace) -> None:
+    parameters = parse_parameters(_config(options.notebook), options.parameter)
     from redistill.run import run_notebook  # a second to import: not before all is checked
 
     try:
@@ -105,7 +100,6 @@ def _run(options: argparse.Namespace) -> int:
             _report_failure(error.folder)
         raise
     print(_write_reports(folder))
-    return 0
 
 
 def _write_reports(folder: Path) -> Path:
@@ -125,47 +119,40 @@ def _report_failure(folder: Path) -> None:
         print(f"redistill: no report of {folder}: {error}", file=sys.stderr)
 
 
-def _params(options: argparse.Namespace) -> int:
-    from redistill.config_text import help_table, parameters_cell
-    from redistill.configs import config_name, load_config
-    from redistill.notebook import read_metadata
-
-    config = load_config(config_name(read_metadata(options.notebook)))
-    print(parameters_cell(config) if options.cell else help_table(config))
-    return 0
+def _config(notebook: Path) -> type:
+    return load_config(config_name(read_metadata(notebook)))
 
 
-def _status(options: argparse.Namespace) -> int:
-    from redistill.status import read_status, runs_in
+def _params(options: argparse.Namespace) -> None:
+    text = parameters_cell if options.cell else help_table
+    print(text(_config(options.notebook)))
 
+
+def _status(options: argparse.Namespace) -> None:
     for run in [options.run] if options.run else runs_in(options.reports):
         status = read_status(run)
         cell = f" in cell {status.cell}/{status.cells}" if status.cell else ""
         cause = f": {status.cause}" if status.cause else ""
         print(f"{run.name}  {status.state}{cell}{cause}")
-    return 0
 
 
-def _report(options: argparse.Namespace) -> int:
+def _report(options: argparse.Namespace) -> None:
     from redistill.report import build_report
 
     print(build_report(options.run))
-    return 0
 
 
-def _index(options: argparse.Namespace) -> int:
+def _index(options: argparse.Namespace) -> None:
     from redistill.report import build_index
 
     print(build_index(options.reports))
-    return 0
 
 
-def _prepare(options: argparse.Namespace) -> int:
+def _prepare(options: argparse.Namespace) -> None:
     from redistill.video import prepare
 
     progress = _count if sys.stderr.isatty() else None
     print(prepare(options.source, options.target, workers=options.workers, progress=progress))
-    return 0
 
 
 def _count(done: int, total: int) -> None:

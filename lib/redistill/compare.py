@@ -4,20 +4,23 @@ Each function returns one message for each difference: what, saved value, new va
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Entry = Mapping[str, Any]
+Entries = Sequence[Entry]
+Compare = Callable[[Entry, Entry], list[str]]
 
 
-def compare_rows(saved: Sequence[Entry], new: Sequence[Entry]) -> list[str]:
+def compare_rows(saved: Entries, new: Entries) -> list[str]:
     """Compare the typed rows of one cell; their order does not matter, their number does."""
-    return _matched("row", saved, new, _row_name, _compare_row)
+    return _matched("row", saved, new, _compare_row)
 
 
-def compare_figures(saved: Sequence[Entry], new: Sequence[Entry]) -> list[str]:
+def compare_figures(saved: Entries, new: Entries) -> list[str]:
     """Compare the tables behind the figures of one cell; the pictures are not looked at."""
-    return _matched("figure", saved, new, lambda entry: f"{entry.get('name')}", _compare_figure)
+    return _matched("figure", saved, new, _compare_figure)
 
 
 def differs(saved: Any, new: Any, entry: Entry) -> str:
@@ -39,58 +42,53 @@ def differs(saved: Any, new: Any, entry: Entry) -> str:
     return f"saved {saved!r}, now {new!r}: off by {off:.3g}, allowed {allowed:.3g}"
 
 
-def _matched(kind: str, saved: Any, new: Any, name: Any, compare: Any) -> list[str]:
+def _matched(kind: str, saved: Entries, new: Entries, compare: Compare) -> list[str]:
     """Pair entries of one name in their order, and compare each pair."""
-    old, fresh = _by_name(saved, name), _by_name(new, name)
+    old, fresh = _by_name(saved), _by_name(new)
     messages = []
-    for key in dict.fromkeys([*old, *fresh]):
-        a, b = old.get(key, []), fresh.get(key, [])
+    for name in old | fresh:
+        a, b = old[name], fresh[name]
         if len(a) != len(b):
             what = "missing" if len(a) > len(b) else "not in the saved notebook"
-            messages.append(f"{kind} {key}: {what} (saved {len(a)}, now {len(b)})")
+            messages.append(f"{kind} {name}: {what} (saved {len(a)}, now {len(b)})")
         for one, other in zip(a, b, strict=False):
-            messages += [f"{kind} {key}: {text}" for text in compare(one, other)]
+            messages += [f"{kind} {name}: {text}" for text in compare(one, other)]
     return messages
 
 
-def _by_name(entries: Sequence[Entry], name: Any) -> dict[str, list[Entry]]:
-    found: dict[str, list[Entry]] = {}
+def _by_name(entries: Entries) -> defaultdict[str, list[Entry]]:
+    """Group entries by name, and rows by their keys too."""
+    found = defaultdict(list)
     for entry in entries:
-        found.setdefault(name(entry), []).append(entry)
+        keys = sorted(entry.get("keys", {}).items())
+        found[" ".join([entry["name"], *(f"{k}={v!r}" for k, v in keys)])].append(entry)
     return found
-
-
-def _row_name(row: Entry) -> str:
-    keys = row.get("keys") or {}
-    return " ".join([f"{row.get('name')}", *(f"{key}={keys[key]!r}" for key in sorted(keys))])
 
 
 def _compare_row(saved: Entry, new: Entry) -> list[str]:
     exact = [
-        f"{field} saved {saved.get(field)!r}, now {new.get(field)!r}; must be equal"
+        f"{field} saved {saved[field]!r}, now {new[field]!r}; must be equal"
         for field in ("unit", "n")
-        if saved.get(field) != new.get(field)
+        if saved[field] != new[field]
     ]
-    value = differs(saved.get("value"), new.get("value"), saved)
+    value = differs(saved["value"], new["value"], saved)
     return [*exact, *([f"value {value}"] if value else [])]
 
 
 def _compare_figure(saved: Entry, new: Entry) -> list[str]:
-    columns, rows = list(saved.get("columns") or ()), list(saved.get("rows") or ())
-    if columns != list(new.get("columns") or ()):
-        return [f"columns saved {columns}, now {list(new.get('columns') or ())}"]
-    fresh = list(new.get("rows") or ())
+    columns, rows, fresh = saved["columns"], saved["rows"], new["rows"]
+    if columns != new["columns"]:
+        return [f"columns saved {columns}, now {new['columns']}"]
     if len(rows) != len(fresh):
         return [f"table saved with {len(rows)} rows, now {len(fresh)}"]
-    cells = (
-        (index, column, differs(a, b, saved))
+    return [
+        f"row {index}, {column}: {text}"
         for index, pair in enumerate(zip(rows, fresh, strict=True))
-        for column, a, b in zip(columns, *pair, strict=False)
-    )
-    return [f"row {index}, {column}: {text}" for index, column, text in cells if text]
+        for column, a, b in zip(columns, *pair, strict=True)
+        if (text := differs(a, b, saved))
+    ]
 
 
 def _kind(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return type(value).__name__
-    return "number" if isinstance(value, int | float) else type(value).__name__
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return "number" if is_number else type(value).__name__

@@ -5,9 +5,9 @@ A config class is a frozen dataclass with a field ``profile``, a class variable 
 None means "the profile's value", and the profile's silence means the field's default.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
-from pathlib import Path
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar, get_type_hints
 
 from redistill import values
@@ -29,8 +29,9 @@ def param(
 
     Choices and bounds of a tuple hold for each of its items.
     """
-    metadata = {"help": help, "choices": tuple(choices) if choices else None, "bounds": (low, high)}
-    return field(default=default, metadata=metadata)
+    choices = tuple(choices) if choices else None
+    about = {"help": help, "choices": choices, "low": low, "high": high}
+    return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True)
@@ -39,34 +40,29 @@ class Parameter:
 
     name: str
     kind: Any
-    help: str
     default: Any
+    help: str
     choices: tuple[Any, ...] | None
     low: float | None
     high: float | None
 
-    def check(self, value: Any) -> Any:
-        """Return ``value`` in the declared type, or raise ConfigError saying what is expected."""
+    def check(self, value: Any, convert: Callable[[Any, Any], Any] = values.check) -> Any:
+        """Return ``value`` in the declared type, or raise ConfigError saying what is expected.
+
+        With ``values.parse`` to convert, return the value that a text spells.
+        """
         try:
-            value = values.check(value, self.kind)
+            value = convert(value, self.kind)
         except ValueError:
             raise self._error(value, values.describe(self.kind)) from None
         for item in value if isinstance(value, tuple) else (value,):
             self._check_item(item)
         return value
 
-    def parse(self, text: str) -> Any:
-        """Return the value that ``text`` spells, or raise ConfigError saying what is expected."""
-        try:
-            value = values.parse(text, self.kind)
-        except ValueError:
-            raise self._error(text, values.describe(self.kind)) from None
-        return value if value is None else self.check(value)
-
     def _check_item(self, item: Any) -> None:
         if self.choices is not None and item is not None and item not in self.choices:
-            hint = nearest(str(item), [str(choice) for choice in self.choices])
-            raise self._error(item, "one of " + ", ".join(map(str, self.choices)), hint)
+            words = [str(choice) for choice in self.choices]
+            raise self._error(item, "one of " + ", ".join(words), nearest(str(item), words))
         if isinstance(item, int | float) and not isinstance(item, bool):
             if self.low is not None and item < self.low:
                 raise self._error(item, f"at least {self.low}")
@@ -82,12 +78,11 @@ class Parameter:
 def parameters_of(config: type) -> dict[str, Parameter]:
     """Return the parameters of a config class by name, in the order of its fields."""
     kinds = get_type_hints(config)
-    return {f.name: _parameter(f, kinds[f.name], config) for f in fields(config)}
-
-
-def profiles_of(config: type) -> Mapping[str, Mapping[str, Any]]:
-    """Return the profiles of a config class."""
-    return getattr(config, "PROFILES", {})
+    found = {
+        f.name: Parameter(f.name, kinds[f.name], f.default, **f.metadata) for f in fields(config)
+    }
+    found["profile"] = replace(found["profile"], choices=tuple(config.PROFILES))
+    return found
 
 
 def resolve(config: type[T], given: Mapping[str, Any]) -> T:
@@ -98,15 +93,13 @@ def resolve(config: type[T], given: Mapping[str, Any]) -> T:
             or bounds, or a parameter without any value.
     """
     known = parameters_of(config)
-    for name in given:
+    profile = known["profile"].check(given.get("profile") or known["profile"].default)
+    preset = config.PROFILES[profile]
+    for name in (*given, *preset):
         check_name(name, known)
-    profile = given.get("profile") or known["profile"].default
-    preset = profiles_of(config)[known["profile"].check(profile)]
-    for name in preset:
-        check_name(name, known)
-    chosen = {"profile": profile}
+    chosen = {}
     for name, parameter in known.items():
-        options = (chosen.get(name), given.get(name), preset.get(name), parameter.default)
+        options = (given.get(name), preset.get(name), parameter.default)
         value = next((option for option in options if option is not None), None)
         chosen[name] = parameter.check(value)
     return config(**chosen)
@@ -118,7 +111,7 @@ def configure(config: type[T], namespace: Mapping[str, Any]) -> T:
     Raises:
         ConfigError: as ``resolve``, and if the parameters cell lacks a parameter.
     """
-    names = list(parameters_of(config))
+    names = parameters_of(config)
     lacking = [name for name in names if name not in namespace]
     if lacking:
         raise ConfigError(
@@ -140,7 +133,7 @@ def parse_parameters(config: type, texts: Iterable[tuple[str, str]]) -> dict[str
         check_name(name, known)
         if name in given:
             raise ConfigError(f"parameter {name} is given twice; give it once")
-        given[name] = known[name].parse(text)
+        given[name] = known[name].check(text, values.parse)
     return given
 
 
@@ -153,26 +146,14 @@ def check_name(name: str, known: Mapping[str, Any]) -> None:
 
 def as_json(config: Any) -> dict[str, Any]:
     """Return a config as JSON: paths as text, tuples as lists."""
-    return {name: plain(value) for name, value in asdict(config).items()}
+    return plain(asdict(config))
 
 
-def plain(value: Any) -> Any:
-    """Return a parameter's value as JSON has it."""
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of parameters as JSON has them."""
+    return json.loads(json.dumps(values, default=str))
 
 
 def config_hash(config: Any) -> str:
     """Return the SHA-256 of all values of a config."""
     return sha256_json(as_json(config))
-
-
-def _parameter(item: Field, kind: Any, config: type) -> Parameter:
-    metadata = item.metadata
-    low, high = metadata.get("bounds", (None, None))
-    choices = metadata.get("choices")
-    if item.name == "profile":
-        choices = tuple(profiles_of(config))
-    default = None if item.default is MISSING else item.default
-    return Parameter(item.name, kind, metadata.get("help", ""), default, choices, low, high)

@@ -2,25 +2,19 @@
 
 from typing import Any
 
-from redistill.config import Parameter, parameters_of, profiles_of
+from redistill.config import Parameter, parameters_of
 from redistill.values import describe
 
 
 def help_table(config: type) -> str:
     """Return a text table: name, type, the value in each profile, help."""
-    profiles = profiles_of(config)
-    rows = [["parameter", "type", *profiles, "what it is"]]
+    rows = [["parameter", "type", *config.PROFILES, "what it is"]]
     for name, parameter in parameters_of(config).items():
-        shown = [_spelled(preset.get(name, parameter.default)) for preset in profiles.values()]
-        if name == "profile":
-            shown = list(profiles)
+        presets = [{"profile": profile, **preset} for profile, preset in config.PROFILES.items()]
+        shown = [_spelled(preset.get(name, parameter.default)) for preset in presets]
         rows.append([name, _type(parameter), *shown, parameter.help])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
-    lines = [
-        "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]])
-        for row in rows
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def parameters_cell(config: type) -> str:
@@ -29,12 +23,8 @@ def parameters_cell(config: type) -> str:
     The profile has its default; all others are None, "the profile's value".
     """
     known = parameters_of(config)
-    texts = {
-        name: f"{name} = {known[name].default!r}".replace("'", '"')
-        if name == "profile"
-        else f"{name} = None"
-        for name in known
-    }
+    texts = {name: f"{name} = None" for name in known}
+    texts["profile"] = f'profile = "{known["profile"].default}"'
     width = max(len(text) for text in texts.values())
     return "\n".join(f"{text:<{width}}  # {known[name].help}" for name, text in texts.items())
 
@@ -43,17 +33,12 @@ def _type(parameter: Parameter) -> str:
     if parameter.choices:
         each = ", ..." if describe(parameter.kind).endswith("...") else ""
         return "|".join(map(str, parameter.choices)) + each
-    low, high = parameter.low, parameter.high
-    bounds = f" {'' if low is None else low}..{'' if high is None else high}"
-    return describe(parameter.kind) + ("" if low is None and high is None else bounds)
+    low, high = ("" if bound is None else bound for bound in (parameter.low, parameter.high))
+    return f"{describe(parameter.kind)} {low}..{high}".removesuffix(" ..")
 
 
 def _spelled(value: Any) -> str:
     """Return a value as the command line takes it."""
     if isinstance(value, tuple | list):
         return ",".join(map(_spelled, value)) or '""'
-    return (
-        {None: "none", True: "true", False: "false"}.get(value, str(value))
-        if (value is None or isinstance(value, bool))
-        else str(value)
-    )
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

@@ -4,7 +4,7 @@ Colours are Okabe and Ito's, which the colour-blind tell apart; each modality al
 marker, so that no figure depends on colour alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,20 +15,14 @@ from matplotlib.figure import Figure
 
 COLOURS = {"iframe": "#0072B2", "mv": "#D55E00", "residual": "#009E73", "fused": "#444444"}
 MARKERS = {"iframe": "o", "mv": "s", "residual": "^", "fused": "D"}
+LOOK = {name: {"color": COLOURS[name], "marker": MARKERS[name]} for name in COLOURS}
 NAMES = {"iframe": "I-frame", "mv": "motion", "residual": "residual", "fused": "fused"}
 
 
 def style() -> None:
     """Set the look of every figure: light, small, no box around the plot."""
-    sns.set_theme(
-        context="paper",
-        style="ticks",
-        rc={
-            "axes.spines.right": False,
-            "axes.spines.top": False,
-            "figure.constrained_layout.use": True,
-        },
-    )
+    bare = {"axes.spines.right": False, "axes.spines.top": False}
+    sns.set_theme("paper", "ticks", rc=bare | {"figure.constrained_layout.use": True})
 
 
 def gop_pictures(
@@ -45,18 +39,15 @@ def gop_pictures(
     rebuilt = compensate(intra, motion) + residual
     error = np.abs(rebuilt - frame.astype(np.int16)).max(2)
     figure, axes = plt.subplots(2, 3, figsize=(6, 3.9))
-    pictures = [
-        ("I-frame", intra),
-        ("P-frame", frame),
-        ("accumulated motion", pale(frame)),
-        ("residual", visible(residual)),
-        ("I-frame moved + residual", rebuilt.astype(np.uint8)),
-        (f"error of it (largest {error.max()})", error),
-    ]
-    for axis, (title, picture) in zip(axes.flat, pictures, strict=True):
-        axis.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axis.set_title(title, fontsize=8)
-        axis.axis("off")
+    pictures = {
+        "I-frame": intra,
+        "P-frame": frame,
+        "accumulated motion": pale(frame),
+        "residual": visible(residual),
+        "I-frame moved + residual": rebuilt.astype(np.uint8),
+        f"error of it (largest {error.max()})": error,
+    }
+    _panels(axes.flat, pictures, fontsize=8)
     arrows(axes[0, 2], motion)
     return figure
 
@@ -66,13 +57,17 @@ def three_views(
 ) -> Figure:
     """Draw what the three networks look at; arguments as ``gop_pictures``."""
     figure, axes = plt.subplots(1, 3, figsize=(6, 2.2))
-    pictures = [("I-frame", intra), ("motion", pale(frame)), ("residual", visible(residual))]
-    for axis, (title, picture) in zip(axes, pictures, strict=True):
-        axis.imshow(picture, interpolation="nearest")
-        axis.set_title(title, fontsize=9)
-        axis.axis("off")
+    pictures = {"I-frame": intra, "motion": pale(frame), "residual": visible(residual)}
+    _panels(axes, pictures, fontsize=9)
     arrows(axes[1], motion)
     return figure
+
+
+def _panels(axes: Iterable[Axes], pictures: Mapping[str, np.ndarray], *, fontsize: int) -> None:
+    for axis, (title, picture) in zip(axes, pictures.items(), strict=True):
+        axis.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axis.set_title(title, fontsize=fontsize)
+        axis.axis("off")
 
 
 def pale(frame: np.ndarray) -> np.ndarray:
@@ -105,20 +100,12 @@ def films(clips: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
 def arrows(axis: Axes, motion: np.ndarray, *, step: int = 8) -> None:
     """Draw one arrow for each ``step`` pixels: from where a pixel came to where it is."""
     ys, xs = (slice(step // 2, n, step) for n in motion.shape[:2])
-    field = motion[ys, xs]
-    moved = np.abs(field).sum(2) > 0
-    grid_y, grid_x = np.mgrid[ys, xs]
-    dx, dy = field[moved].T
+    field, places = motion[ys, xs], np.stack(np.mgrid[ys, xs][::-1], axis=-1)
+    moved = field.any(2)
+    ways = field[moved].T
+    starts = places[moved].T - ways
     axis.quiver(
-        grid_x[moved] - dx,
-        grid_y[moved] - dy,
-        dx,
-        dy,
-        angles="xy",
-        scale_units="xy",
-        scale=1,
-        color=COLOURS["mv"],
-        width=0.006,
+        *starts, *ways, angles="xy", scale_units="xy", scale=1, color=COLOURS["mv"], width=0.006
     )
 
 
@@ -135,19 +122,11 @@ def curves(table: pd.DataFrame) -> Figure:
         table: columns modality, epoch, loss, val; means over folds.
     """
     figure, axes = plt.subplots(1, 2, figsize=(6, 2.5))
-    for axis, column, label in zip(
-        axes, ("loss", "val"), ("training loss", "validation accuracy"), strict=True
-    ):
+    labels = {"loss": "training loss", "val": "validation accuracy"}
+    for axis, (column, label) in zip(axes, labels.items(), strict=True):
         for modality, rows in table.groupby("modality", sort=False):
-            axis.plot(
-                rows["epoch"],
-                rows[column],
-                color=COLOURS[modality],
-                marker=MARKERS[modality],
-                markersize=3,
-                markevery=max(1, len(rows) // 12),
-                label=NAMES[modality],
-            )
+            look = LOOK[modality] | {"markersize": 3, "markevery": max(1, len(rows) // 12)}
+            axis.plot(rows["epoch"], rows[column], label=NAMES[modality], **look)
         axis.set(xlabel="epoch", ylabel=label)
     axes[0].legend(frameon=False)
     return figure
@@ -162,24 +141,13 @@ def accuracies(table: pd.DataFrame, folds: pd.DataFrame, *, chance: float) -> Fi
         chance: accuracy of a guess.
     """
     figure, axis = plt.subplots(figsize=(6, 2.5))
-    for row, (_, entry) in enumerate(table.iterrows()):
-        modality = entry["modality"]
+    for row, entry in enumerate(table.itertuples()):
         if len(folds) > 1:
-            dots = 100 * folds[modality]
+            dots = 100 * folds[entry.modality]
             axis.plot(dots, [row + 0.25] * len(dots), ".", color="0.6", markersize=4)
-        axis.plot(
-            [100 * entry["low"], 100 * entry["high"]],
-            [row, row],
-            color=COLOURS[modality],
-            linewidth=2,
-        )
-        axis.plot(
-            100 * entry["accuracy"],
-            row,
-            marker=MARKERS[modality],
-            color=COLOURS[modality],
-            markersize=7,
-        )
+        ends = [100 * entry.low, 100 * entry.high]
+        axis.plot(ends, [row, row], color=COLOURS[entry.modality], linewidth=2)
+        axis.plot(100 * entry.accuracy, row, markersize=7, **LOOK[entry.modality])
     axis.axvline(100 * chance, color="0.6", linestyle=":", zorder=0)
     axis.text(100 * chance + 1, -0.5, "chance", color="0.4", fontsize=8)
     axis.set_yticks(range(len(table)), [NAMES[m] for m in table["modality"]])
@@ -195,11 +163,10 @@ def cost_plane(table: pd.DataFrame) -> Figure:
         table: columns modality, macs (per video), accuracy (share of 1).
     """
     figure, axis = plt.subplots(figsize=(6, 2.5))
-    for _, entry in table.iterrows():
-        modality = entry["modality"]
-        place = entry["macs"] / 1e6, 100 * entry["accuracy"]
-        axis.plot(*place, marker=MARKERS[modality], color=COLOURS[modality], markersize=8)
-        axis.annotate(NAMES[modality], place, xytext=(7, -3), textcoords="offset points")
+    for entry in table.itertuples():
+        place = entry.macs / 1e6, 100 * entry.accuracy
+        axis.plot(*place, markersize=8, **LOOK[entry.modality])
+        axis.annotate(NAMES[entry.modality], place, xytext=(7, -3), textcoords="offset points")
     axis.set(xlabel="million multiply-accumulates per video", ylabel="test accuracy, %")
     axis.margins(x=0.2, y=0.25)
     return figure

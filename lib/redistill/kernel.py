@@ -31,26 +31,21 @@ class _ThisPython(KernelSpecManager):
 
 
 class Kernel:
-    """A running kernel: its client, its process id, and how it ended."""
+    """A running kernel: its client and its process.
+
+    ``process.poll()`` is None while it lives, else its exit code; minus the signal if killed.
+    """
 
     def __init__(self, manager: AsyncKernelManager, client: AsyncKernelClient) -> None:
         self.manager, self.client = manager, client
+        self.process = manager.provisioner
         self.polite = False  # set when all went well, so that exit handlers in the kernel run
-
-    @property
-    def pid(self) -> int:
-        """The kernel's process id."""
-        return self.manager.provisioner.pid
-
-    async def exit_code(self) -> int | None:
-        """Return None while the kernel lives, else its exit code; minus the signal if killed."""
-        return await self.manager.provisioner.poll()
 
     async def end(self) -> None:
         """End the kernel and everything it started."""
-        group = self.manager.provisioner.pgid
+        group = self.process.pgid
         with contextlib.suppress(RuntimeError):  # there is none, it has ended already
-            if await self.exit_code() is None:
+            if await self.process.poll() is None:
                 await self.manager.shutdown_kernel(now=not self.polite)
         self.client.stop_channels()
         await self.manager.cleanup_resources()
@@ -62,13 +57,14 @@ class Kernel:
 @asynccontextmanager
 async def open_kernel(*, cwd: Path, env: Mapping[str, str]) -> AsyncIterator[Kernel]:
     """Start a kernel; end it when the block is left.  Its client may not be ready yet."""
-    options = {"prefix": "rd-", "dir": _short_folder(), "ignore_cleanup_errors": True}
-    with tempfile.TemporaryDirectory(**options) as folder:
+    short = "/tmp" if len(os.fsencode(tempfile.gettempdir())) > _SOCKET_PATH - 20 else None
+    with tempfile.TemporaryDirectory("", "rd-", short, ignore_cleanup_errors=True) as folder:
         manager = AsyncKernelManager(
             connection_file=f"{folder}/kernel.json",
             kernel_spec_manager=_ThisPython(),
             shutdown_wait_time=_PATIENCE,
-            **_transport(folder),
+            transport="ipc",
+            ip=f"{folder}/k",
         )
         # A folder of its own, so that no start-up file of the user's profile takes part.
         own = {"IPYTHONDIR": f"{folder}/ipython"}
@@ -80,15 +76,3 @@ async def open_kernel(*, cwd: Path, env: Mapping[str, str]) -> AsyncIterator[Ker
             yield kernel
         finally:
             await asyncio.shield(kernel.end())
-
-
-def _transport(folder: str) -> dict[str, str]:
-    if sys.platform == "win32":
-        return {"transport": "tcp"}
-    return {"transport": "ipc", "ip": f"{folder}/k"}
-
-
-def _short_folder() -> str | None:
-    """Return a folder for sockets where the usual one has too long a path."""
-    usual = tempfile.gettempdir()
-    return "/tmp" if len(os.fsencode(usual)) > _SOCKET_PATH - 20 else None

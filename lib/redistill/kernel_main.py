@@ -18,9 +18,8 @@ def die_with_parent() -> None:
     if sys.platform != "linux":
         return
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    parent = os.environ.get("JPY_PARENT_PID")
-    if parent and os.getppid() != int(parent):  # it died before we asked
-        os._exit(1)
+    if os.getppid() != int(os.environ.get("JPY_PARENT_PID", os.getppid())):
+        os._exit(1)  # it died before we asked
 
 
 if __name__ == "__main__":

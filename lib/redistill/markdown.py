@@ -4,7 +4,7 @@ The markup is well-formed XML too, so that a strict parser can check whole pages
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from xml.etree import ElementTree
 
 from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
@@ -36,7 +35,7 @@ def prose(text: str, *, folder: Path | None = None, demote: int = 0) -> str:
     """
     md = MarkdownIt("commonmark", {"html": False, "xhtmlOut": True}).enable(["table"])
     md.use(dollarmath_plugin, allow_space=False, allow_digits=False, renderer=_math_renderer)
-    md.add_render_rule("image", _picture)
+    md.add_render_rule("image", lambda _, all_, i, *__: f"<em>{escape(all_[i].content)}</em>")
     md.validateLink = lambda _: True  # type: ignore[method-assign]  # _unlink judges them all
     tokens = md.parse(clean(text))
     for token in tokens:
@@ -44,7 +43,7 @@ def prose(text: str, *, folder: Path | None = None, demote: int = 0) -> str:
             token.tag = f"h{min(6, int(token.tag[1]) + demote)}"
         if token.type == "th_open":
             token.attrSet("scope", "col")
-        _unlink(token.children or [], lambda link: _may_link(link, folder))
+        token.children = _unlink(token.children or [], folder)
     return md.renderer.render(tokens, md.options, {})
 
 
@@ -82,38 +81,29 @@ def _math_renderer(latex: str, options: dict[str, Any]) -> str:
     return formula(latex, display=options["display_mode"])
 
 
-def _picture(_: RendererHTML, tokens: Sequence[Token], index: int, *__: Any) -> str:
-    return f"<em>{escape(tokens[index].content)}</em>"
-
-
 def _may_link(link: str, folder: Path | None) -> bool:
     try:
         parts = urlsplit(link)
     except ValueError:
         return False
-    if parts.scheme == "https" and parts.netloc:
-        return True
     if parts.scheme or parts.netloc or link.startswith(("/", "\\")):
-        return False
-    if not parts.path:
+        return parts.scheme == "https" and bool(parts.netloc)
+    if folder is None or not parts.path:
         return link.startswith("#")
-    if folder is None:
-        return False
     target = (folder / parts.path).resolve()
     return target.is_relative_to(folder.resolve()) and target.is_file()
 
 
-def _unlink(tokens: list[Token], allowed: Callable[[str], bool]) -> None:
-    """Drop the links that are not ``allowed`` from inline tokens; their text stays."""
-    stack, dropped = [], []
-    for index, token in enumerate(tokens):
+def _unlink(tokens: Sequence[Token], folder: Path | None) -> list[Token]:
+    """Return inline tokens without the links that may not be; their text stays."""
+    kept, allowed = [], []
+    for token in tokens:
         if token.type == "link_open":
-            stack.append(allowed(str(token.attrGet("href") or "")))
-            if stack[-1]:
-                token.attrs = {"href": token.attrs["href"], "rel": "noreferrer"}
-            else:
-                dropped.append(index)
-        elif token.type == "link_close" and not stack.pop():
-            dropped.append(index)
-    for index in reversed(dropped):
-        del tokens[index]
+            link = str(token.attrGet("href") or "")
+            allowed.append(_may_link(link, folder))
+            token.attrs = {"href": link, "rel": "noreferrer"}
+        if not token.type.startswith("link_") or allowed[-1]:
+            kept.append(token)
+        if token.type == "link_close":
+            allowed.pop()
+    return kept

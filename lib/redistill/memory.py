@@ -1,14 +1,13 @@
 """Memory of a kernel: its peak, and whether the system killed it for taking too much."""
 
+import contextlib
 import re
-import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 
-_EVERY = 1.0  # seconds between samples
 _WINDOW = 10  # samples: a large process takes seconds to die after the kernel chose it
 _COUNTER = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
@@ -20,19 +19,15 @@ def oom_files(root: Path = Path("/")) -> tuple[Path, ...]:
     Inside a container the group's own path may not be mounted, then its root is the group.
     """
     found = []
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
+    for line in _text(root / "proc/self/cgroup").splitlines():
         number, controllers, path = line.split(":", 2)
         if number != "0" and "memory" not in controllers.split(","):
             continue
         base, name = ("", "memory.events") if number == "0" else ("memory", "memory.oom_control")
         mount = root / "sys/fs/cgroup" / base
         found += [mount / path.lstrip("/") / name, mount / name]
-    readable = tuple(dict.fromkeys(p for p in found if _count(p) is not None))
-    return readable or (root / "proc/vmstat",)
+    readable = dict.fromkeys(path for path in found if _count(path) is not None)
+    return tuple(readable) or (root / "proc/vmstat",)
 
 
 class OomWatch:
@@ -62,41 +57,30 @@ class MemoryWatch:
 
     def __init__(self) -> None:
         self.peak = 0
-        self._next = 0.0
 
-    def sample(self, pid: int, *, now: bool = False) -> None:
-        """Look at the processes, at most once a second except ``now``."""
-        if time.monotonic() < self._next and not now:
-            return
-        self._next = time.monotonic() + _EVERY
-        try:
+    def sample(self, pid: int) -> None:
+        """Look at the processes as they are now; call it about once a second."""
+        with contextlib.suppress(psutil.Error):  # it has ended, or a child has meanwhile
             kernel = psutil.Process(pid)
             tree = [kernel, *kernel.children(recursive=True)]
-        except psutil.Error:
-            return
-        self.peak = max(self.peak, _own_peak(pid), sum(map(_resident, tree)))
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return process.memory_info().rss
-    except psutil.Error:
-        return 0
+            resident = sum(process.memory_info().rss for process in tree)
+            self.peak = max(self.peak, _own_peak(pid), resident)
 
 
 def _own_peak(pid: int) -> int:
     """Return the peak that Linux remembers for one process, which no sampling can miss."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", text, re.MULTILINE)
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", _text(Path(f"/proc/{pid}/status")), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
 
 def _count(path: Path) -> int | None:
-    try:
-        found = _COUNTER.search(path.read_text())
-    except OSError:
-        return None
+    found = _COUNTER.search(_text(path))
     return int(found[1]) if found else None
+
+
+def _text(path: Path) -> str:
+    """Return a file's text; none if it cannot be read."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -6,6 +6,7 @@ that dies fails its cell at once, where nbval would wait for the cell's whole ti
 """
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from math import inf
 from pathlib import Path
 from queue import Empty
 from time import monotonic
@@ -32,16 +33,16 @@ class WatchedKernel(RunningKernel):
 
     def get_message(self, stream: str, timeout: float | None = None) -> Any:
         """Return the next message; raise KernelDied within seconds of the kernel's death."""
-        end = None if timeout is None else monotonic() + timeout
+        end = inf if timeout is None else monotonic() + timeout
         while True:
             alive = self.is_alive()  # asked first, so that a last message is still read
-            left = _POLL if end is None else min(_POLL, max(0.0, end - monotonic()))
+            left = min(_POLL, max(0.0, end - monotonic()))
             try:
                 return super().get_message(stream, timeout=left)
             except Empty:
                 if not alive:
                     raise KernelDied from None
-                if end is not None and monotonic() >= end:
+                if monotonic() >= end:
                     raise
 
 
@@ -58,10 +59,9 @@ class RowsCell(IPyNbCell):
         """Run the cell as nbval does; the kernel's death is an error of this cell."""
         try:
             super().runtest()
-        except NbCellError:
-            raise
         except Exception as error:
-            if not isinstance(error, KernelDied) and self.parent.kernel.is_alive():
+            died = isinstance(error, KernelDied) or not self.parent.kernel.is_alive()
+            if isinstance(error, NbCellError) or not died:
                 raise
             self.parent.died = self.cell_num
             self.raise_cell_error("The kernel died while it executed this cell")
@@ -119,9 +119,7 @@ def _rest(outputs: Iterable[Mapping[str, Any]]) -> list[Any]:
     rest = []
     for out in outputs:
         data = out.get("data") or {}
-        if ROW_MIME in data or FIGURE_MIME in data:
-            continue
-        if out.get("output_type") == "stream" and out.get("name") == "stderr":
+        if ROW_MIME in data or FIGURE_MIME in data or out.get("name") == "stderr":
             continue
         if WIDGET_MIME in data:
             out = from_dict({**out, "data": {"text/plain": "a widget"}})

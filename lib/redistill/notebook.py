@@ -37,7 +37,7 @@ def read_notebook(path: Path) -> Any:
         nb = nbformat.read(path, as_version=4)
         nb.cells, nb.metadata  # noqa: B018  # AttributeError if it is JSON of another kind
     except Exception as error:  # nbformat lets many kinds through
-        about = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
+        about = str(error).strip().partition("\n")[0][:200]
         raise RunError(
             f"{path} is not a notebook ({type(error).__name__}: {about}); give a valid .ipynb file"
         ) from error
@@ -46,14 +46,11 @@ def read_notebook(path: Path) -> Any:
 
 def check_parameters_cell(nb: Any, path: Path) -> None:
     """Raise RunError unless exactly one code cell is tagged "parameters"."""
-    tagged = [
-        cell
-        for cell in nb.cells
-        if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", [])
-    ]
-    if len(tagged) != 1:
+    tags = [cell.metadata.get("tags", []) for cell in nb.cells if cell.cell_type == "code"]
+    found = sum("parameters" in each for each in tags)
+    if found != 1:
         raise RunError(
-            f'{path} has {len(tagged)} code cells tagged "parameters", expected one: '
+            f'{path} has {found} code cells tagged "parameters", expected one: '
             "tag the cell that sets them (`redistill params NOTEBOOK --cell` prints one)"
         )
 

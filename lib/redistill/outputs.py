@@ -5,9 +5,7 @@ SVG and scripts that a notebook printed are never embedded, whatever wrote them.
 """
 
 import base64
-import binascii
 import re
-import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -70,11 +68,11 @@ def blocks(notebook: Mapping[str, Any], *, folder: Path | None = None) -> tuple[
         if "papermill-error-cell-tag" in (about.get("tags") or ()):
             continue  # papermill's own HTML about an error; the page tells it itself
         if cell.get("cell_type") == "markdown":
-            found.append(Block("prose", prose(_text(cell.get("source")), folder=folder, demote=1)))
-        elif cell.get("cell_type") == "code" and _text(cell.get("source")).strip():
+            found.append(Block("prose", prose(joined(cell.get("source")), folder=folder, demote=1)))
+        elif cell.get("cell_type") == "code" and joined(cell.get("source")).strip():
             code += 1
             ran = (about.get("papermill") or {}).get("status") != "pending"
-            found.append(Block("code", clean(_text(cell.get("source"))), code, ran))
+            found.append(Block("code", clean(joined(cell.get("source"))), code, ran))
             found.extend(_outputs(cell.get("outputs", ()), code))
     return tuple(found)
 
@@ -83,7 +81,7 @@ def row_tables(rows: Iterable[Mapping[str, Any]]) -> tuple[RowTable, ...]:
     """Group rows by name, in order of first appearance, each group as one table."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
-        groups.setdefault(str(row.get("name")), []).append(row)
+        groups.setdefault(row["name"], []).append(row)
     return tuple(_row_table(name, group) for name, group in groups.items())
 
 
@@ -95,19 +93,17 @@ def number(value: Any, unit: str = "") -> str:
         return clean(str(value))
     if unit == "fraction":
         text, unit = f"{100 * value:.1f}", "%"
-    elif isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
+    elif value % 1 == 0 or abs(value) >= 1e4:
         text = f"{value:,.0f}".replace(",", "\u202f")
     else:
-        text = f"{value:,.0f}".replace(",", "\u202f") if abs(value) >= 1e4 else f"{value:.4g}"
+        text = f"{value:.4g}"
     return text.replace("-", "−") + (f"\u00a0{unit}" if unit else "")
 
 
 def accuracy_interval(row: Mapping[str, Any]) -> str:
     """95 % Wilson interval of a row that is a share of n clips; "" for any other row."""
-    value, n = row.get("value"), row.get("n")
-    if row.get("unit") != "fraction" or not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        return ""
-    if not isinstance(value, int | float) or not 0 <= value <= 1:
+    value, n = row["value"], row["n"] or 0
+    if row["unit"] != "fraction" or n < 1 or isinstance(value, str) or not 0 <= value <= 1:
         return ""
     found = stats.wilson(round(value * n), n)
     return f"{100 * found.low:.0f} to {100 * found.high:.0f}\u00a0%"
@@ -128,13 +124,12 @@ def png(encoded: str) -> tuple[str, int, int]:
     """Return (data URI, width, height) of a base64 PNG; ("", 0, 0) if it is not a sound one."""
     try:
         raw = base64.b64decode("".join(encoded.split()), validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         return "", 0, 0
     sound = raw.startswith(_PNG) and raw[12:16] == b"IHDR" and raw[-8:-4] == b"IEND"
-    if not sound or not 33 < len(raw) <= _PNG_MOST:
-        return "", 0, 0
-    width, height = struct.unpack(">II", raw[16:24])
-    if not (0 < width <= _SIDE_MOST and 0 < height <= _SIDE_MOST):
+    width, height = int.from_bytes(raw[16:20]), int.from_bytes(raw[20:24])
+    fits = 33 < len(raw) <= _PNG_MOST and 0 < width <= _SIDE_MOST and 0 < height <= _SIDE_MOST
+    if not (sound and fits):
         return "", 0, 0
     return "data:image/png;base64," + base64.b64encode(raw).decode(), width, height
 
@@ -150,50 +145,40 @@ def _outputs(outputs: Iterable[Mapping[str, Any]], cell: int) -> Iterator[Block]
 
 
 def _output(out: Mapping[str, Any], cell: int) -> Block | None:
-    if out.get("output_type") == "stream":
-        text = plain(_text(out.get("text")))
-        return Block("text", text, cell) if text else None
+    data = out.get("data") or {}
     if out.get("output_type") == "error":
         trace = "\n".join(out.get("traceback") or ())
         return Block("error", plain(trace or f"{out.get('ename')}: {out.get('evalue')}"), cell)
-    data = out.get("data") or {}
-    if FIGURE_MIME in data:
-        return Block("figure", _figure(data[FIGURE_MIME], _text(data.get("image/png"))), cell)
-    if "image/png" in data:
-        return Block("figure", _figure({}, _text(data["image/png"])), cell)
+    if FIGURE_MIME in data or "image/png" in data:
+        picture = png(joined(data.get("image/png")))
+        return Block("figure", _figure(data.get(FIGURE_MIME, {}), *picture), cell)
     if WIDGET_MIME in data:
         return Block("note", "Interactive in the notebook; it needs a kernel.", cell)
-    text = plain(_text(data.get("text/plain")))
+    text = plain(joined(out.get("text") or data.get("text/plain")))  # of a stream, or displayed
     return Block("text", text, cell) if text else None
 
 
-def _figure(entry: Mapping[str, Any], encoded: str) -> Figure:
-    src, width, height = png(encoded)
-    columns = tuple(clean(str(name)) for name in entry.get("columns") or ())
-    cells = tuple(tuple(number(value) for value in row) for row in entry.get("rows") or ())
-    name = clean(str(entry.get("name") or "figure"))
-    caption = clean(str(entry.get("caption") or ""))
+def _figure(entry: Mapping[str, Any], src: str, width: int, height: int) -> Figure:
+    columns = tuple(clean(name) for name in entry.get("columns", ()))
+    cells = tuple(tuple(map(number, row)) for row in entry.get("rows", ()))
+    name, caption = clean(entry.get("name", "figure")), clean(entry.get("caption", ""))
     return Figure(name, caption, src, width, height, columns, cells)
 
 
 def _row_table(name: str, rows: Sequence[Mapping[str, Any]]) -> RowTable:
-    keys = list(dict.fromkeys(key for row in rows for key in row.get("keys") or {}))
-    texts = {key: [number((row.get("keys") or {}).get(key, "")) for row in rows] for key in keys}
-    shared = [key for key in keys if len(rows) > 1 and len(set(texts[key])) == 1]
-    columns = {key: texts[key] for key in keys if key not in shared}
-    numbers = {"value": [number(row.get("value"), str(row.get("unit") or "")) for row in rows]}
+    keys = dict.fromkeys(key for row in rows for key in row["keys"])
+    texts = {key: [number(row["keys"].get(key, "")) for row in rows] for key in keys}
+    shared = {key: texts[key][0] for key in keys if len(rows) > 1 and len(set(texts[key])) == 1}
+    numbers = {"value": [number(row["value"], row["unit"]) for row in rows]}
     if any(intervals := [accuracy_interval(row) for row in rows]):
         numbers["95 % interval"] = intervals
-    if any(row.get("n") is not None for row in rows):
-        numbers["n"] = [number(row["n"]) if row.get("n") is not None else "" for row in rows]
-    table = columns | numbers
+    if any(row["n"] is not None for row in rows):
+        numbers["n"] = ["" if row["n"] is None else number(row["n"]) for row in rows]
+    table = {key: texts[key] for key in keys if key not in shared} | numbers
     cells = tuple(zip(*table.values(), strict=True))
-    about = tuple((key, texts[key][0]) for key in shared)
-    return RowTable(clean(name), about, tuple(table), cells, len(numbers))
+    return RowTable(clean(name), tuple(shared.items()), tuple(table), cells, len(numbers))
 
 
-def _text(value: Any) -> str:
+def joined(value: Any) -> str:
     """Join nbformat's multi-line strings; anything that is no text becomes none."""
-    if isinstance(value, list):
-        return "".join(str(part) for part in value)
-    return value if isinstance(value, str) else ""
+    return "".join(value) if isinstance(value, list | str) else ""

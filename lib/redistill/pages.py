@@ -11,20 +11,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from redistill.errors import RedistillError
-from redistill.files import read_json
+from redistill.files import read_json, write_atomic
 from redistill.markdown import clean
 from redistill.outputs import number
+from redistill.run_record import FILE, read_record
+from redistill.status import read_status
 
-# state of a run -> (sign, tone); the sign and the word carry the meaning, colour only repeats it
-STATES = {
-    "completed": ("✓", "good"),
-    "running": ("…", "open"),
-    "failed": ("✕", "bad"),
-    "killed": ("✕", "bad"),
-    "interrupted": ("✕", "bad"),
-    "timeout": ("✕", "bad"),
-    "disk_full": ("✕", "bad"),
-}
+# state of a run -> (sign, tone), all others being failures; the sign and the word carry the
+# meaning, colour only repeats it
+MARKS = {"completed": ("✓", "good"), "running": ("…", "open"), "unknown": ("?", "open")}
 
 
 @dataclass(frozen=True)
@@ -33,20 +28,15 @@ class Run:
 
     id: str
     folder: Path
-    status: Mapping[str, Any]
+    status: Mapping[str, Any]  # its state is "unknown" if nothing tells
     record: Mapping[str, Any]  # empty if there is no valid one
     parameters: Mapping[str, Any]
     invalid: str  # why the record does not count; "" if it does
 
     @property
-    def state(self) -> str:
-        """The true state; "unknown" if nothing tells."""
-        return str(self.status.get("state", "unknown"))
-
-    @property
     def mark(self) -> tuple[str, str]:
         """Sign and tone of the state."""
-        return STATES.get(self.state, ("?", "open"))
+        return MARKS.get(self.status["state"], ("✕", "bad"))
 
     @property
     def profile(self) -> str:
@@ -68,36 +58,39 @@ class Run:
 
 def load_run(folder: Path) -> Run:
     """Read what a run folder holds; missing or broken files make a poorer page, not an error."""
-    from redistill.status import read_status  # late: a page needs no engine to be drawn
-
+    record, invalid = {}, ""
     try:
-        status = _mapping(read_status(folder))
+        status = vars(read_status(folder))
     except RedistillError as error:
         status = {"state": "unknown", "cause": str(error)}
-    record, why = _record(folder)
-    parameters = record.get("parameters") or optional_json(folder / "parameters.json")
-    if not why and status.get("state") not in ("completed", "unknown"):
-        record, why = {}, f"the run is {status.get('state')}"
-    return Run(folder.name, folder, status, record, parameters, why)
-
-
-def render(template: str, **context: Any) -> str:
-    """Fill ``template``; every value is escaped unless it is markup of our own."""
-    return _environment().get_template(template).render(**context)
-
-
-def moment(value: Any) -> datetime | None:
-    """Read a time: ISO 8601 text or seconds since 1970; None for anything else."""
     try:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value, UTC)
+        record = read_record(folder)
+    except RedistillError as error:
+        invalid = "it has no record"
+        if (folder / FILE).is_file():
+            invalid = f"its record is not valid: {error}".replace(f"{folder}/", "")
+    parameters = record.get("parameters") or optional_json(folder / "parameters.json")
+    if not invalid and status["state"] not in ("completed", "unknown"):
+        record, invalid = {}, f"the run is {status['state']}"
+    return Run(folder.name, folder, status, record, parameters, invalid)
+
+
+def write_page(path: Path, template: str, **context: Any) -> Path:
+    """Fill ``template`` into ``path``; every value is escaped unless it is markup of our own."""
+    write_atomic(path, _environment().get_template(template).render(**context))
+    return path
+
+
+def moment(value: str | None) -> datetime | None:
+    """Read a time in ISO 8601, in UTC if it names no zone; None for anything else."""
+    try:
         found = datetime.fromisoformat(str(value))
-    except (ValueError, OverflowError, OSError):
+    except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def date(value: Any) -> str:
+def date(value: str | None) -> str:
     """Write a time for a reader, in UTC."""
     found = moment(value)
     return found.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if found else "–"
@@ -122,32 +115,19 @@ def flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         name = f"{prefix}{key}"
         if isinstance(item, Mapping):
             pairs += flat(item, f"{name}.")
-        elif isinstance(item, list | tuple):
-            pairs.append((name, ", ".join(number(x) for x in item) or "–"))
         else:
-            pairs.append(_fact(name, item))
+            pairs.append((name, _fact(name, item)))
     return pairs
 
 
-def _fact(name: str, value: Any) -> tuple[str, str]:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if name.endswith("memory"):
-            return name, f"{value / 2**20:,.0f}\u00a0MiB".replace(",", "\u202f")
-        if name.endswith("seconds"):
-            return name, duration(value)
-        return name, str(value) if isinstance(value, int) else number(value)
-    return name, number(value)
-
-
-def _record(folder: Path) -> tuple[Mapping[str, Any], str]:
-    from redistill.run_record import FILE, read_record
-
-    if not (folder / FILE).is_file():
-        return {}, "it has no record"
-    try:
-        return read_record(folder), ""
-    except RedistillError as error:
-        return {}, "its record is not valid: " + str(error).replace(f"{folder}/", "")
+def _fact(name: str, value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(number, value)) or "–"
+    if type(value) in (int, float) and name.endswith("memory"):
+        return f"{value / 2**20:,.0f}\u00a0MiB".replace(",", "\u202f")
+    if type(value) in (int, float) and name.endswith("seconds"):
+        return duration(value)
+    return str(value) if type(value) is int else number(value)
 
 
 def optional_json(path: Path) -> Mapping[str, Any]:
@@ -157,10 +137,6 @@ def optional_json(path: Path) -> Mapping[str, Any]:
     except RedistillError:
         return {}
     return value if isinstance(value, Mapping) else {}
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else vars(value)
 
 
 @cache

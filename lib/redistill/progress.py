@@ -1,12 +1,19 @@
-"""Progress of a run for the person who waits: one live line, or one line per cell in a log."""
+"""What looks on while a notebook is executed: progress, heartbeat, cell times, peak memory."""
 
 import sys
 import time
-from typing import TextIO
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from redistill.memory import MemoryWatch
+from redistill.status import BEAT
 
 
 class Progress:
-    """Cell k of n with its heading and seconds, on the error stream."""
+    """Cell k of n with its heading and seconds, on the error stream.
+
+    For the person who waits: one live line, or one line per cell in a log.
+    """
 
     def __init__(self, *, shown: bool = True, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -41,6 +48,51 @@ class Progress:
 
     def _line(self) -> str:
         cell, cells, title = self._now
-        return f"cell {cell}/{cells} {time.monotonic() - self._since:6.1f} s  {title}".rstrip()[
-            :100
-        ]
+        seconds = time.monotonic() - self._since
+        return f"cell {cell}/{cells} {seconds:6.1f} s  {title}".rstrip()[:100]
+
+
+class Watch:
+    """Told by the execution of every cell that begins and ends, and ten times a second between.
+
+    Attributes:
+        seconds: wall time of each code cell that ran to its end, in order.
+        facts: what the kernel said of itself after the last cell.
+        progress: what the person who waits sees.
+        memory: the kernel's peak.
+    """
+
+    def __init__(
+        self, progress: Progress, beat: Callable[[int | None, int], None] | None = None
+    ) -> None:
+        """``beat(cell, cells)`` is called when a cell begins and every ``BEAT`` seconds."""
+        self.seconds: list[float] = []
+        self.facts: dict[str, Any] = {"device": None, "threads": None}
+        self.progress = progress
+        self.memory = MemoryWatch()
+        self._beat = beat or (lambda cell, cells: None)
+        self._cell: int | None = None
+        self._cells = 0
+        self._began = self._beaten = time.monotonic()
+
+    def begin(self, cell: int, cells: int, title: str) -> None:
+        """Note that a code cell begins."""
+        self._cell, self._cells = cell, cells
+        self._began = time.monotonic()
+        self.progress.begin(cell, cells, title)
+        self._pulse()
+
+    def tick(self) -> None:
+        """Note that the kernel is still at it."""
+        self.progress.tick()
+        if time.monotonic() - self._beaten > BEAT:
+            self._pulse()
+
+    def finish(self) -> None:
+        """Note that the code cell has ended well."""
+        self.seconds.append(round(time.monotonic() - self._began, 3))
+        self.progress.finish()
+
+    def _pulse(self) -> None:
+        self._beaten = time.monotonic()
+        self._beat(self._cell, self._cells)

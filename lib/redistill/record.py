@@ -141,27 +141,23 @@ def _cell(value: Any, name: str) -> Any:
 
 
 def _png(figure: "Figure") -> bytes:
-    """Draw the figure: no date and no software version, so that equal pictures are equal files."""
+    """Draw the figure, with few colours if it is large, so that notebooks stay small.
+
+    No date and no software version, so that equal pictures are equal files.
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", metadata={"Software": None})
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close(figure)
-    return _lean(buffer.getvalue())
-
-
-def _lean(picture: bytes) -> bytes:
-    """Reduce a picture of some size to 200 colours, so that notebooks stay small."""
-    if len(picture) <= _LEAN:
-        return picture
+    if buffer.tell() <= _LEAN:
+        return buffer.getvalue()
     from PIL import Image
 
-    buffer = io.BytesIO()
-    with Image.open(io.BytesIO(picture)) as image:
-        few = image.convert("RGB").quantize(
-            200, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
-        )  # maximum coverage keeps black text black
-        few.save(buffer, format="png")
-    return buffer.getvalue()
+    lean = io.BytesIO()
+    way = {"method": Image.Quantize.MAXCOVERAGE, "dither": Image.Dither.NONE}  # keeps black black
+    with Image.open(buffer) as image:
+        image.convert("RGB").quantize(200, **way).save(lean, format="png")
+    return lean.getvalue()
 
 
 def _display(data: Mapping[str, Any]) -> None:

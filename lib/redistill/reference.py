@@ -1,5 +1,7 @@
 """What the committed reference runs say, in a line a claim: the first thing a notebook shows."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 
@@ -26,32 +28,22 @@ def headline(*ids: str, folder: Path = REFERENCE) -> str:
             raise ConfigError(f"no claim {name!r}.{nearest(name, claims)}")
     judged = ledger(tuple(claims.values()), _records(folder))
     return "\n".join(
-        f"{name}  {claims[name].claim}\n    {line}" for name in ids for line in _lines(judged[name])
+        f"{name}  {claims[name].claim}\n    {line}"
+        for name in ids
+        for line in [_line(one) for one in judged[name] if one.pairs] or ["no reference run yet"]
     )
 
 
-def _records(folder: Path) -> list[dict]:
-    records = []
+def _records(folder: Path) -> Iterator[dict]:
     for path in sorted(folder.glob("*/record.json")):
-        try:
-            records.append(read_record(path.parent) | {"run": path.parent.name})
-        except RunError:
-            continue  # a report never counts a run without a valid record
-    return records
-
-
-def _lines(verdicts: tuple[Verdict, ...]) -> list[str]:
-    run = [verdict for verdict in verdicts if verdict.pairs]
-    if not run:
-        return ["no reference run yet"]
-    return [_line(verdict) for verdict in run]
+        with suppress(RunError):  # a report never counts a run without a valid record
+            yield read_record(path.parent) | {"run": path.parent.name}
 
 
 def _line(verdict: Verdict) -> str:
-    where = " ".join(part for part in (verdict.dataset, verdict.world) if part)
-    differences = [pair.difference for pair in verdict.pairs]
-    measured = f"{fmean(differences):+.1f} points"
+    where = f"{verdict.dataset} {verdict.world}".strip()
+    measured = f"{fmean(verdict.differences):+.1f} points"
     if verdict.interval is not None:
         measured += f" [{verdict.interval.low:+.1f}, {verdict.interval.high:+.1f}]"
     more = f"; {verdict.runs_needed} more runs would tell" if verdict.runs_needed else ""
-    return f"{where}: {verdict.state} ({measured} in {len(differences)} runs{more})"
+    return f"{where}: {verdict.state} ({measured} in {len(verdict.pairs)} runs{more})"

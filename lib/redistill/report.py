@@ -11,11 +11,10 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from redistill.errors import RunError
-from redistill.files import write_atomic
 from redistill.index import build_index
-from redistill.markdown import clean, prose, title
-from redistill.outputs import Block, Figure, accuracy_interval, blocks, number
-from redistill.pages import Run, flat, load_run, optional_json, render
+from redistill.markdown import clean, title
+from redistill.outputs import Block, Figure, accuracy_interval, blocks, joined, number
+from redistill.pages import Run, flat, load_run, optional_json, write_page
 
 __all__ = ["build_index", "build_report"]
 
@@ -31,18 +30,18 @@ def build_report(run_dir: Path) -> Path:
     A run that did not complete, or has no valid record, gets a page that says so first and
     presents no number as a result.
     """
-    run_dir = Path(run_dir)
     if not run_dir.is_dir():
         raise RunError(f"no run folder {run_dir}; give a folder that `redistill run` made")
     run = load_run(run_dir)
     notebook, trouble = _notebook(run_dir / "notebook.ipynb")
-    heading, parts = _title(blocks(notebook, folder=run_dir), notebook)
-    page = render(
+    heading = _take_title(notebook)
+    parts = blocks(notebook, folder=run_dir)
+    up = "../.." if run_dir.resolve().parent.name == "reference" else ".."
+    return write_page(
+        run_dir / "report.html",
         "report.html.j2",
         run=run,
-        index="../../index.html"
-        if run_dir.resolve().parent.name == "reference"
-        else "../index.html",
+        index=f"{up}/index.html",
         title=heading or run.id,
         trusted=not run.invalid,
         trouble=trouble,
@@ -52,12 +51,9 @@ def build_report(run_dir: Path) -> Path:
         sections=_sections(run),
         code=_code,
     )
-    path = run_dir / "report.html"
-    write_atomic(path, page)
-    return path
 
 
-def _notebook(path: Path) -> tuple[Mapping[str, Any], str]:
+def _notebook(path: Path) -> tuple[dict[str, Any], str]:
     """Read the executed notebook; (empty, why) if that cannot be done."""
     if not path.is_file():
         return {}, "The run left no notebook behind."
@@ -68,42 +64,32 @@ def _notebook(path: Path) -> tuple[Mapping[str, Any], str]:
     return (found, "") if isinstance(found, dict) else ({}, "The notebook is no JSON object.")
 
 
-def _title(parts: Sequence[Block], notebook: Mapping[str, Any]) -> tuple[str, tuple[Block, ...]]:
-    """Take the title out of the first prose block, so that it is not printed twice."""
+def _take_title(notebook: dict[str, Any]) -> str:
+    """Take the title out of the first cell of prose, so that it is not printed twice."""
     for cell in notebook.get("cells", ()):
-        if cell.get("cell_type") != "markdown":
-            continue
-        source = cell.get("source")
-        heading, rest = title("".join(source) if isinstance(source, list) else str(source))
-        first = next((i for i, part in enumerate(parts) if part.kind == "prose"), None)
-        if not heading or first is None:
-            break
-        lead = Block("prose", prose(rest, demote=1))
-        return clean(heading), (*parts[:first], lead, *parts[first + 1 :])
-    return "", tuple(parts)
+        if cell.get("cell_type") == "markdown":
+            heading, cell["source"] = title(joined(cell.get("source")))
+            return clean(heading)
+    return ""
 
 
 def _tiles(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
-    """Key numbers: accuracies on test clips; failing those, the first rows.  (label, value, by)."""
-    keyed = [(row, row.get("keys") or {}) for row in rows]
-    chosen = [
-        (row, keys)
-        for row, keys in keyed
-        if row.get("name") == "accuracy" and keys.get("split", "test") == "test"
-    ]
-    pooled = [pair for pair in chosen if pair[1].get("fold") == "pooled"]
-    tiles = []
-    for row, keys in (pooled or chosen or keyed)[:_TILES]:
-        names = [
-            _NAMES.get(str(keys[key]), str(keys[key]))
-            for key in ("modality", "arm", "exit")
-            if key in keys
-        ]
-        label = f"{row.get('name')}, {names[0]}" if names else str(row.get("name"))
-        interval, n = accuracy_interval(row), row.get("n")
-        about = f"{interval}, {n} clips" if interval else (f"n = {n}" if n is not None else "")
-        tiles.append((label, number(row.get("value"), str(row.get("unit") or "")), about))
-    return tiles
+    """Key numbers: accuracies on test clips; failing those, the first rows."""
+    shares = [row for row in rows if row["name"] == "accuracy"]
+    chosen = [row for row in shares if row["keys"].get("split", "test") == "test"]
+    pooled = [row for row in chosen if row["keys"].get("fold") == "pooled"]
+    return [_tile(row) for row in (pooled or chosen or rows)[:_TILES]]
+
+
+def _tile(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return label, value, and what is behind it."""
+    keys, n = row["keys"], row["n"]
+    about = [keys[key] for key in ("modality", "arm", "exit") if key in keys][:1]
+    label = ", ".join([row["name"], *(_NAMES.get(name, str(name)) for name in about)])
+    behind = "" if n is None else f"n = {n}"
+    if interval := accuracy_interval(row):
+        behind = f"{interval}, {n} clips"
+    return label, number(row["value"], row["unit"]), behind
 
 
 def _hero(parts: Sequence[Block]) -> Figure | None:

@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from redistill.errors import RunError
 from redistill.status import read_status
@@ -27,20 +28,19 @@ class Row:
     value: float | int | str | bool
     unit: str = ""
     n: int | None = None
-    atol: float | None = None
-    rtol: float | None = None
+    atol: float | int | None = None
+    rtol: float | int | None = None
     free: bool = False
     keys: Mapping[str, str | int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise RunError(f"a row cannot be called {self.name!r}: expected {_NAME.pattern}")
-        self._check("value", self.value, (float, int, str, bool))
-        self._check("unit", self.unit, (str,))
-        self._check("n", self.n, (int, type(None)))
-        for name in ("atol", "rtol"):
-            self._check(name, getattr(self, name), (float, int, type(None)))
-        self._check("free", self.free, (bool,))
+        for each in fields(self):
+            if each.name != "keys":
+                self._check(
+                    each.name, getattr(self, each.name), get_args(each.type) or (each.type,)
+                )
         if not isinstance(self.keys, Mapping):
             raise RunError(f"row {self.name}: keys = {self.keys!r}: expected names with values")
         for key, value in self.keys.items():
@@ -48,12 +48,12 @@ class Row:
 
     def _check(self, name: str, value: Any, kinds: tuple[type, ...]) -> None:
         if type(value) not in kinds or (isinstance(value, float) and not math.isfinite(value)):
-            wanted = " or ".join("none" if k is type(None) else k.__name__ for k in kinds)
+            wanted = " or ".join("none" if k is NoneType else k.__name__ for k in kinds)
             raise RunError(f"row {self.name}: {name} = {value!r}: expected {wanted}, finite")
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON."""
-        return {**asdict(self), "keys": dict(self.keys)}
+        return asdict(self)
 
     def text(self) -> str:
         """Return the row as one tidy line."""
@@ -82,12 +82,9 @@ def row_from_json(value: Any) -> Row:
 def append_row(run_dir: Path, row: Row) -> None:
     """Append ``row`` to the run's file, in one write, and sync it."""
     line = (json.dumps(row.to_json(), allow_nan=False) + "\n").encode()
-    handle = os.open(run_dir / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        written = os.write(handle, line)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with (run_dir / FILE).open("ab", buffering=0) as file:
+        written = file.write(line)
+        os.fsync(file.fileno())
     if written != len(line):
         raise OSError(28, f"only part of a row could be written to {run_dir / FILE}")
 

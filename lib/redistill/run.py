@@ -3,10 +3,13 @@
 import contextlib
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import nbformat
+from papermill import execute_notebook
 
 from redistill.config import as_json, config_hash, plain, resolve
 from redistill.configs import config_name, load_config
@@ -14,26 +17,14 @@ from redistill.endings import ending_of
 from redistill.environment import environment, library_hash
 from redistill.files import write_atomic, write_json
 from redistill.notebook import check_parameters_cell, notebook_hash, read_notebook
-from redistill.progress import Progress
+from redistill.progress import Progress, Watch
 from redistill.run_folder import default_names, new_folder
 from redistill.run_record import build_record
-from redistill.status import Ending, RunStopped, Status, now, running, write_status
+from redistill.status import Ending, RunStopped, now, running, write_status
 from redistill.stop import Stop, stop_signals
-from redistill.watch import Watch
 
 _BALLAST = ".ballast"  # given up when the disk is full, so that the status can still be told
 _THREADS = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Plan:
-    """What will be run, all of it checked."""
-
-    path: Path
-    nb: Any
-    name: str  # of the config
-    config: Any
-    given: Mapping[str, Any]  # as JSON
 
 
 def run_notebook(
@@ -65,41 +56,51 @@ def run_notebook(
             as it came, the notebook.
         RunError: it could not start.
     """
-    plan = _plan(Path(notebook), parameters, config)
+    run = _Run(Path(notebook), parameters, config, progress)
     with stop_signals() as stop:
-        names = default_names(plan.path, config_hash(plan.config)) if run_id is None else [run_id]
-        run = _Run(plan, new_folder(Path(reports), names), stop, progress)
-        return run.execute(cell_timeout, budget)
-
-
-def _plan(path: Path, parameters: Mapping[str, Any], config: type | None) -> _Plan:
-    nb = read_notebook(path)
-    name = config.__name__ if config else config_name(nb.metadata)
-    check_parameters_cell(nb, path)
-    # The kernel works in a folder of its own, so paths are meant from where the user stands.
-    given = {
-        key: value.expanduser().absolute() if isinstance(value, Path) else value
-        for key, value in parameters.items()
-        if value is not None
-    }
-    resolved = resolve(config or load_config(name), given)
-    json_given = {key: plain(value) for key, value in given.items()}
-    return _Plan(path=path, nb=nb, name=name, config=resolved, given=json_given)
+        digest = run.facts["config_hash"]
+        names = default_names(Path(notebook), digest) if run_id is None else [run_id]
+        limits = {"execution_timeout": cell_timeout, "budget": budget}
+        run.execute(new_folder(Path(reports), names), stop, limits)
+    return run.folder
 
 
 class _Run:
-    """One run under way: keeps its status true, and tells how it ended."""
+    """One run: checked when it is made; under way, keeps its status true and tells how it ended."""
 
-    def __init__(self, plan: _Plan, folder: Path, stop: Stop, progress: bool) -> None:
-        self.plan, self.folder, self.stop = plan, folder, stop
-        self.status: Status = running()
+    folder: Path
+
+    def __init__(
+        self, path: Path, parameters: Mapping[str, Any], config: type | None, progress: bool
+    ) -> None:
+        self.nb = read_notebook(path)
+        name = config.__name__ if config else config_name(self.nb.metadata)
+        check_parameters_cell(self.nb, path)
+        # The kernel works in a folder of its own, so paths are meant from where the user stands.
+        given = {key: value for key, value in parameters.items() if value is not None}
+        for key, value in given.items():
+            if isinstance(value, Path):
+                given[key] = value.expanduser().absolute()
+        self.config = resolve(config or load_config(name), given)
+        self.facts = {
+            "notebook": path.name,
+            "notebook_hash": notebook_hash(self.nb),
+            "config": name,
+            "config_hash": config_hash(self.config),
+            "profile": self.config.profile,
+            "parameters": as_json(self.config),
+            "given": plain(given),
+        }
         self.watch = Watch(Progress(shown=progress), self._beat)
 
-    def execute(self, cell_timeout: float | None, budget: float | None) -> Path:
+    def execute(self, folder: Path, stop: Stop, limits: Mapping[str, float | None]) -> None:
         """Run to a valid record, or leave the reason behind and raise RunStopped."""
+        self.folder, self.status = folder, running()
         try:
             self._prepare()
-            self._drive(cell_timeout, budget)
+            stop.check()
+            self._drive(limits)
+            stop.check()
             self._record()
             self._tidy()
             write_status(self.folder, self.status.after(Ending("completed", "")))
@@ -111,51 +112,40 @@ class _Run:
             if isinstance(error, Exception):
                 raise RunStopped(ending, self.folder) from error
             raise
-        return self.folder
 
     def _prepare(self) -> None:
         write_status(self.folder, self.status)
         (self.folder / _BALLAST).write_bytes(b"\0" * 65536)
         (self.folder / "scratch").mkdir()
-        write_json(self.folder / "parameters.json", as_json(self.plan.config))
-        self.environment = environment()
-        write_json(self.folder / "environment.json", self.environment)
-        self.library = library_hash()
-        self._save(self.plan.nb)
-        self.stop.check()
+        write_json(self.folder / "parameters.json", self.facts["parameters"])
+        made = environment()
+        write_json(self.folder / "environment.json", made)
+        self.facts |= {key: made.pop(key) for key in ("git", "versions", "ffmpeg")}
+        self.facts |= {"machine": made, "library_hash": library_hash()}
+        self._save(self.nb)
 
-    def _drive(self, cell_timeout: float | None, budget: float | None) -> None:
-        from papermill import execute_notebook
-
+    def _drive(self, limits: Mapping[str, float | None]) -> None:
+        env = {"REDISTILL_RUN_DIR": str(self.folder)}
+        if threads := getattr(self.config, "threads", None):
+            env |= {f"{name}_NUM_THREADS": str(threads) for name in _THREADS}
         # papermill formats paths with parameters; doubled braces stay braces
         source = str(self.folder / "notebook.ipynb").replace("{", "{{").replace("}", "}}")
         execute_notebook(
             source,
             None,
-            parameters=dict(self.plan.given),
+            parameters=self.facts["given"],
             engine_name="redistill",
             kernel_name="python3",
             language="python",
             progress_bar=False,
-            execution_timeout=cell_timeout,
-            budget=budget,
             save=self._save,
             watch=self.watch,
             kernel_cwd=self.folder / "scratch",
-            env=self._env(),
+            env=env,
+            **limits,
         )
-        self.stop.check()
-
-    def _env(self) -> dict[str, str]:
-        env = {"REDISTILL_RUN_DIR": str(self.folder)}
-        threads = getattr(self.plan.config, "threads", None)
-        if threads:
-            env |= {f"{name}_NUM_THREADS": str(threads) for name in _THREADS}
-        return env
 
     def _save(self, nb: Any) -> None:
-        import nbformat
-
         write_atomic(self.folder / "notebook.ipynb", nbformat.writes(nb))
 
     def _beat(self, cell: int | None, cells: int) -> None:
@@ -163,33 +153,17 @@ class _Run:
         write_status(self.folder, self.status)
 
     def _record(self) -> None:
-        made, plan = self.environment, self.plan
-        machine = {k: made[k] for k in ("host", "platform", "python", "cpu", "cores", "memory")}
-        ended = now()
-        begun = datetime.fromisoformat(self.status.started)
-        facts = {
+        begun, ended = self.status.started, now()
+        seconds = datetime.fromisoformat(ended) - datetime.fromisoformat(begun)
+        self.facts |= {
             "run": self.folder.name,
-            "notebook": plan.path.name,
-            "notebook_hash": notebook_hash(plan.nb),
-            "library_hash": self.library,
-            "config": plan.name,
-            "config_hash": config_hash(plan.config),
-            "profile": plan.config.profile,
-            "parameters": as_json(plan.config),
-            "given": dict(plan.given),
-            "git": made["git"],
-            "versions": made["versions"],
-            "ffmpeg": made["ffmpeg"],
-            "machine": machine,
-            "device": self.watch.facts.get("device"),
-            "threads": self.watch.facts.get("threads"),
-            "started": self.status.started,
+            "started": begun,
             "ended": ended,
-            "seconds": (datetime.fromisoformat(ended) - begun).total_seconds(),
+            "seconds": seconds.total_seconds(),
             "cell_seconds": self.watch.seconds,
             "peak_memory": self.watch.memory.peak,
         }
-        build_record(self.folder, facts)
+        build_record(self.folder, {**self.facts, **self.watch.facts})
 
     def _tidy(self) -> None:
         with contextlib.suppress(OSError):

@@ -1,7 +1,8 @@
 """The folder of a run: new, named plainly, inside the reports folder, and shared with no other."""
 
+import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from redistill.files import inside, slug
 from redistill.status import Ending, RunStopped
 
 
-def new_folder(reports: Path, names: Iterator[str] | list[str]) -> Path:
+def new_folder(reports: Path, names: Iterable[str]) -> Path:
     """Create the first folder of these ``names`` that does not exist, and return it.
 
     Raises:
@@ -22,12 +23,9 @@ def new_folder(reports: Path, names: Iterator[str] | list[str]) -> Path:
     try:
         for name in names:
             folder = inside(reports, Path(slug(name)))
-            reports.mkdir(parents=True, exist_ok=True)
-            try:
-                folder.mkdir()  # fails if it is there: of two runs, one gets it
-            except FileExistsError:
-                continue
-            return folder
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(parents=True)  # fails if it is there: of two runs, one gets it
+                return folder
     except OSError as error:
         if error.errno in DISK_FULL:
             raise RunStopped(Ending("disk_full", f"{error.strerror}: {reports}")) from error

@@ -42,8 +42,8 @@ _FIELDS: Mapping[str, tuple[type, bool]] = {
 }
 
 
-def build_record(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the record of a run whose notebook has run to its end, and return it.
+def build_record(run_dir: Path, facts: Mapping[str, Any]) -> None:
+    """Write the record of a run whose notebook has run to its end.
 
     ``facts`` has every field but the rows, the data, the version and the status.
 
@@ -60,7 +60,6 @@ def build_record(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
     check_record(record, run_dir / FILE)
     write_json(run_dir / FILE, record)
-    return record
 
 
 def read_record(run_dir: Path) -> dict[str, Any]:

@@ -52,9 +52,8 @@ def pooled(folds: Sequence[FoldScores]) -> pd.DataFrame:
 
 def by_fold(folds: Sequence[FoldScores], split: str = "test") -> pd.DataFrame:
     """Return one line a fold: accuracy of each network and of the fusion, and n."""
-    lines = [
+    return pd.DataFrame(
         {"fold": f.fold, "n": len(f.labels[split])}
         | {name: h.float().mean().item() for name, h in f.hits(split).items()}
         for f in folds
-    ]
-    return pd.DataFrame(lines)
+    )

@@ -5,6 +5,7 @@ in the unit of the caller (points of accuracy, as a rule).  Every function says 
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -73,8 +74,7 @@ def p_value(differences: Sequence[float]) -> float:
 
 def equivalence(differences: Sequence[float], *, margin: float, alpha: float = 0.05) -> Equivalence:
     """Test that the true mean lies within ``margin`` of 0 by two one-sided t tests (TOST)."""
-    if not (math.isfinite(margin) and margin > 0):
-        raise ConfigError(f"margin is {margin}; an equivalence margin is a positive number")
+    _check_margin(margin)
     interval = paired_interval(differences, confidence=1 - 2 * _share("alpha", alpha, below=0.5))
     room = margin - abs(interval.mean)
     error = interval.sd / math.sqrt(interval.n)
@@ -89,9 +89,7 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
         raise ConfigError(f"p values {list(p_values)} must be a list of numbers from 0 to 1")
     order = np.argsort(p, kind="stable")
     steps = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(steps, 1)
-    return tuple(adjusted.tolist())
+    return tuple(np.minimum(steps, 1)[np.argsort(order)].tolist())
 
 
 def power(*, effect: float, sd: float, n: int, confidence: float = 0.95) -> float:
@@ -126,15 +124,11 @@ def runs_needed_equivalence(
     By Bonferroni's bound on the two one-sided failures, so slightly on the safe side.
     """
     _share("target", target)
-    if not (math.isfinite(margin) and margin > 0):
-        raise ConfigError(f"margin is {margin}; an equivalence margin is a positive number")
+    _check_margin(margin)
     if sd == 0:
         return 2
-
-    def reaches(n: int) -> bool:
-        return 2 * _tail(stats.t.ppf(1 - alpha, n - 1), n, margin / sd) - 1 >= target
-
-    return _first(reaches)
+    enough = (1 + target) / 2  # for each of the two
+    return _first(lambda n: _tail(stats.t.ppf(1 - alpha, n - 1), n, margin / sd) >= enough)
 
 
 def smallest_detectable(*, clips: int, disagreement: float) -> float:
@@ -187,6 +181,11 @@ def _share(name: str, value: float, *, below: float = 1.0) -> float:
     return value
 
 
+def _check_margin(margin: float) -> None:
+    if not (math.isfinite(margin) and margin > 0):
+        raise ConfigError(f"margin is {margin}; an equivalence margin is a positive number")
+
+
 def _t_interval(data: np.ndarray, error: float, confidence: float) -> Interval:
     critical = stats.t.ppf((1 + _share("confidence", confidence)) / 2, data.size - 1)
     mean, sd, half = float(data.mean()), float(data.std(ddof=1)), float(critical * error)
@@ -201,14 +200,7 @@ def _tail(critical: float, n: int, effect: float) -> float:
 
 
 def _first(reaches: Callable[[int], bool]) -> int | None:
-    """Smallest n >= 2 for which a monotone predicate holds, by doubling and bisection."""
-    high = 2
-    while not reaches(high):
-        if high >= MOST_RUNS:
-            return None
-        high = min(2 * high, MOST_RUNS)
-    low = max(2, high // 2)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if reaches(middle) else (middle + 1, high)
-    return high
+    """Smallest n >= 2 for which a monotone predicate holds; None if none up to MOST_RUNS does."""
+    runs = range(2, MOST_RUNS + 1)
+    found = bisect_left(runs, True, key=reaches)
+    return runs[found] if found < len(runs) else None

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -98,31 +97,25 @@ def read_status(run_dir: Path) -> Status:
     path = Path(run_dir) / FILE
     if not path.is_file():
         raise RunError(f"no run in {run_dir}: it has no {FILE}")
-    status = _checked(read_json(path), path)
-    cause = _death_of_runner(status) if status.state == "running" else None
-    return status if cause is None else replace(status, state="killed", cause=cause)
-
-
-def runs_in(reports: Path) -> Iterator[Path]:
-    """Yield the run folders directly inside ``reports``, oldest name first."""
-    if Path(reports).is_dir():
-        yield from (p.parent for p in sorted(Path(reports).glob(f"*/{FILE}")))
-
-
-def now() -> str:
-    """Return the time, ISO 8601 in UTC with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _checked(value: Any, path: Path) -> Status:
     try:
-        status = Status(**value)
+        status = Status(**read_json(path))
     except TypeError as error:
         names = ", ".join(f.name for f in fields(Status))
         raise RunError(f"{path} is not a run's status ({error}); expected {names}") from error
     if status.state not in STATES:
         raise RunError(f"{path}: state {status.state!r} is none of {', '.join(STATES)}")
-    return status
+    cause = _death_of_runner(status) if status.state == "running" else None
+    return status if cause is None else replace(status, state="killed", cause=cause)
+
+
+def runs_in(reports: Path) -> Iterator[Path]:
+    """Return the run folders directly inside ``reports``, oldest name first."""
+    return (path.parent for path in sorted(Path(reports).glob(f"*/{FILE}")))
+
+
+def now() -> str:
+    """Return the time, ISO 8601 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _death_of_runner(status: Status) -> str | None:
@@ -131,13 +124,12 @@ def _death_of_runner(status: Status) -> str | None:
         silent = time.time() - datetime.fromisoformat(status.heartbeat).timestamp()
     except ValueError as error:
         raise RedistillError(f"heartbeat {status.heartbeat!r} is not a time") from error
-    if status.host != socket.gethostname():
-        if silent > SILENCE:
-            return f"the runner on {status.host} has given no sign of life for {silent:.0f} s"
-        return None
-    if _process_start(status.pid) == status.pid_started:
-        return None
-    return f"the runner died (process {status.pid} is gone)"
+    here = status.host == socket.gethostname()
+    if here and _process_start(status.pid) != status.pid_started:
+        return f"the runner died (process {status.pid} is gone)"
+    if not here and silent > SILENCE:
+        return f"the runner on {status.host} has given no sign of life for {silent:.0f} s"
+    return None
 
 
 def _process_start(pid: int) -> float | None:
@@ -145,10 +137,9 @@ def _process_start(pid: int) -> float | None:
 
     Ticks, not seconds: a clock that is set must not make a living runner look dead.
     """
-    stat = Path(f"/proc/{pid}/stat")
     try:
-        if stat.parent.parent.joinpath("self").exists():
-            parts = stat.read_text().rpartition(")")[2].split()
+        if Path("/proc/self").exists():
+            parts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             return None if parts[0] in "ZX" else float(parts[19])
         return psutil.Process(pid).create_time()
     except (OSError, psutil.Error):

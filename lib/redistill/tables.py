@@ -25,25 +25,21 @@ def gop(pictures: Gop) -> pd.DataFrame:
         frame = pictures.frame(pos).astype(np.int16)
         motion, residual = pictures.motion(pos), pictures.residual(pos)
         rebuilt = compensate(intra, motion) + residual
-        lines.append(
-            (
-                pos,
-                float(np.hypot(motion[..., 0], motion[..., 1]).mean()),
-                float(np.abs(frame - intra).mean()),
-                float(np.abs(residual).mean()),
-                int(np.abs(rebuilt - frame).max()),
-            )
-        )
-    return pd.DataFrame(lines, columns=["frame", "motion", "change", "residual", "error"])
+        line = {
+            "frame": pos,
+            "motion": float(np.hypot(motion[..., 0], motion[..., 1]).mean()),
+            "change": np.abs(frame - intra).mean(),
+            "residual": np.abs(residual).mean(),
+            "error": int(np.abs(rebuilt - frame).max()),
+        }
+        lines.append(line)
+    return pd.DataFrame(lines)
 
 
 def journal(trained: Mapping[str, Trained]) -> pd.DataFrame:
     """Return the journals of several networks: columns modality, epoch, loss, val."""
-    parts = [
-        pd.DataFrame(each.journal)[["epoch", "loss", "val"]].assign(modality=modality)
-        for modality, each in trained.items()
-    ]
-    return pd.concat(parts, ignore_index=True)
+    parts = [pd.DataFrame(each.journal).assign(modality=name) for name, each in trained.items()]
+    return pd.concat(parts, ignore_index=True)[["epoch", "loss", "val", "modality"]]
 
 
 def mean_journal(journals: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -64,5 +60,5 @@ def cost_plane(accuracies: pd.DataFrame, costs: Mapping[str, Cost]) -> pd.DataFr
     """
     macs = {name: cost.macs for name, cost in costs.items()}
     macs["fused"] = sum(macs.values())
-    kept = accuracies[["modality", "accuracy"]]
-    return kept.assign(macs=kept["modality"].map(macs))[["modality", "macs", "accuracy"]]
+    plane = accuracies.assign(macs=accuracies["modality"].map(macs))
+    return plane[["modality", "macs", "accuracy"]]

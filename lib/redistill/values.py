@@ -5,6 +5,7 @@ Annotations that a parameter may have: int, float, bool, str, Path, Literal, tup
 Both functions raise a bare ValueError: the caller knows the parameter's name and says the rest.
 """
 
+import contextlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_WORDS = {str: "text", Path: "path", bool: "true or false", NoneType: "none"}
 
 
 def parse(text: str, kind: Any) -> Any:
@@ -23,23 +25,19 @@ def parse(text: str, kind: Any) -> Any:
         ValueError: ``text`` spells no such value.
     """
     origin, args = get_origin(kind), get_args(kind)
-    if origin is Literal:
-        return _first(lambda choice: _same(text, choice), args)
+    word = text.strip()
     if origin in (Union, UnionType):
-        if NoneType in args and text.strip().lower() == "none":
-            return None
-        return _first(lambda member: parse(text, member), _without_none(args))
+        return None if NoneType in args and word.lower() == "none" else _first(text, args, parse)
     if origin is tuple:
-        return _tuple(_items(text), args, parse)
-    if kind is bool:
-        return _truth(text)
-    if kind is str:
-        return text
-    if kind in (int, float):
-        return check(kind(text), kind)
-    if kind is Path:
-        return check(text, kind)
-    raise TypeError(f"a parameter cannot have the type {kind}")
+        return _tuple(_items(word), args, parse)
+    value: Any = text
+    if origin is Literal:
+        value = {str(choice): choice for choice in args}.get(word)
+    elif kind is bool:
+        value = _TRUTH.get(word.lower())
+    elif kind in (int, float):
+        value = kind(text)
+    return check(value, kind)
 
 
 def check(value: Any, kind: Any) -> Any:
@@ -49,19 +47,19 @@ def check(value: Any, kind: Any) -> Any:
         ValueError: ``value`` is of another type.
     """
     origin, args = get_origin(kind), get_args(kind)
-    if origin is Literal:
-        return _first(lambda choice: _equal(value, choice), args)
     if origin in (Union, UnionType):
-        if value is None and NoneType in args:
-            return None
-        return _first(lambda member: check(value, member), _without_none(args))
+        return _first(value, args, check)
     if origin is tuple:
         return _tuple(value, args, check)
+    if origin is Literal and any(type(value) is type(c) and value == c for c in args):
+        return value
     if kind is float and type(value) in (int, float) and math.isfinite(value):
-        return float(value)
+        if float(value) == value:  # not so for an integer beyond a float's digits
+            return float(value)
+        raise ValueError
     if kind is Path and isinstance(value, str | Path) and str(value).strip():
         return Path(value).expanduser()
-    if kind in (int, bool, str) and type(value) is kind:
+    if kind in (int, bool, str, NoneType) and type(value) is kind:
         return value
     raise ValueError
 
@@ -72,50 +70,22 @@ def describe(kind: Any) -> str:
     if origin is Literal:
         return "one of " + ", ".join(str(choice) for choice in args)
     if origin in (Union, UnionType):
-        words = [describe(member) for member in _without_none(args)]
-        return " or ".join([*words, "none"] if NoneType in args else words)
+        return " or ".join(map(describe, args))
     if origin is tuple:
-        if args[-1] is Ellipsis:
-            return f"{describe(args[0])}, ..."
-        return ", ".join(describe(member) for member in args)
-    return {str: "text", Path: "path", bool: "true or false"}.get(kind, kind.__name__)
+        return ", ".join("..." if item is Ellipsis else describe(item) for item in args)
+    return _WORDS.get(kind, kind.__name__)
 
 
-def _first(attempt: Callable[[Any], Any], options: tuple[Any, ...]) -> Any:
-    """Return the first option's value that does not raise."""
-    for option in options:
-        try:
-            return attempt(option)
-        except ValueError:
-            continue
+def _first(value: Any, kinds: tuple[Any, ...], convert: Callable[[Any, Any], Any]) -> Any:
+    """Return ``value`` as the first of ``kinds`` that takes it."""
+    for kind in kinds:
+        with contextlib.suppress(ValueError):
+            return convert(value, kind)
     raise ValueError
-
-
-def _same(text: str, choice: Any) -> Any:
-    if str(choice) != text.strip():
-        raise ValueError
-    return choice
-
-
-def _equal(value: Any, choice: Any) -> Any:
-    if type(value) is not type(choice) or value != choice:
-        raise ValueError
-    return choice
-
-
-def _without_none(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(member for member in args if member is not NoneType)
-
-
-def _truth(text: str) -> bool:
-    if text.strip().lower() not in _TRUTH:
-        raise ValueError
-    return _TRUTH[text.strip().lower()]
 
 
 def _items(text: str) -> list[str]:
     """Split "1, 2" or "(1, 2)" or "[1, 2,]" at its commas."""
-    text = text.strip()
     if text[:1] + text[-1:] in ("()", "[]"):
         text = text[1:-1]
     items = [item.strip() for item in text.split(",")]
@@ -126,6 +96,4 @@ def _tuple(value: Any, args: tuple[Any, ...], convert: Callable[[Any, Any], Any]
     if not isinstance(value, tuple | list):
         raise ValueError
     kinds = (args[0],) * len(value) if args[-1] is Ellipsis else args
-    if len(kinds) != len(value):
-        raise ValueError
     return tuple(convert(item, kind) for item, kind in zip(value, kinds, strict=True))

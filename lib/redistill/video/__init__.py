@@ -2,8 +2,7 @@
 
 from redistill.modality import MODALITIES
 from redistill.video.encode import encode_h264, encode_mpeg4
-from redistill.video.gop import Gop, read_gops
-from redistill.video.load import load_clip
+from redistill.video.gop import Gop, load_clip, read_gops
 from redistill.video.prepare import Manifest, prepare
 from redistill.video.sampling import segment_positions, shared_positions
 from redistill.video.source import VideoInfo, probe

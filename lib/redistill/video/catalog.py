@@ -1,32 +1,26 @@
 """Open a data set by name: synthetic, Weizmann, UT-Interaction, or any folder of class folders."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from redistill.errors import CatalogError, nearest
-from redistill.files import sha256_file
-from redistill.video.folders import Bad, admit, class_folders, clip_id, find_root, read_groups
+from redistill.files import sha256_file, sha256_json
+from redistill.video.folders import admit, class_files, clip_id, find_root, read_groups
 from redistill.video.parallel import Progress
-from redistill.video.splits import (
-    Catalog,
-    Clip,
-    Fold,
-    Split,
-    check_folds,
-    cut_groups,
-    manifest_hash,
-)
+from redistill.video.splits import Catalog, Clip, Fold, Split, check_folds, cut_groups
 from redistill.video.synthetic import PER_CLASS, SyntheticSpec, ensure, read_rows, stream_path
+from redistill.video.synthetic.spec import SPLITS, choose
 from redistill.video.synthetic.weak import permuted
 
 __all__ = ["DATASETS", "Catalog", "Clip", "Fold", "Split", "open_catalog"]
 
 DATASETS = ("synthetic", "weizmann", "ut_interaction", "folder")
-_PERSON = re.compile(r"(?P<group>[^_]+)_")
-_SEQUENCE = re.compile(r"(?P<group>set(?P<set>\d+)_seq\d+)_")
+Dropped = tuple[tuple[str, str], ...]
+Look = Callable[[Path, Sequence[Path]], tuple[list[Path], Dropped]]
 
 
 def open_catalog(
@@ -54,162 +48,141 @@ def open_catalog(
     Raises:
         CatalogError: unknown data set or option, or a folder or file that cannot be used.
     """
-    opener: Callable[..., Catalog]
-    if dataset == "synthetic":
-        opener, allowed = _synthetic, {f.name for f in fields(SyntheticSpec)} | {"size", "sham"}
-    elif dataset == "weizmann":
-        opener, allowed = _weizmann, set()
-    elif dataset == "ut_interaction":
-        opener, allowed = _ut_interaction, {"folds"}
-    elif dataset == "folder":
-        opener, allowed = _folder, {"flip", "test_share"}
-    else:
-        raise CatalogError(
-            f"unknown data set {dataset!r}.{nearest(dataset, DATASETS)} "
-            f"Choose from {', '.join(DATASETS)}."
-        )
+    openers: dict[str, tuple[Callable[..., Catalog], set[str]]] = {
+        "synthetic": (_synthetic, {f.name for f in fields(SyntheticSpec)} | {"size", "sham"}),
+        "weizmann": (_weizmann, set()),
+        "ut_interaction": (_ut_interaction, {"folds"}),
+        "folder": (_folder, {"flip", "test_share"}),
+    }
+    choose("data set", dataset, DATASETS)
+    opener, allowed = openers[dataset]
     for name in options.keys() - allowed:
         known = f"it takes {', '.join(sorted(allowed))}" if allowed else "it takes none"
         raise CatalogError(
             f"data set {dataset!r} has no option {name!r}.{nearest(name, allowed)} ({known})"
         )
-    return opener(root, Bad(on_bad, workers, progress), **options)
+    if on_bad not in ("raise", "drop"):
+        raise CatalogError(f"on_bad = {on_bad!r}: choose 'raise' or 'drop'")
+    if dataset == "synthetic":
+        place = None if root is None else Path(root)
+        return opener(partial(ensure, root=place, workers=workers, progress=progress), **options)
+    look = partial(admit, on_bad=on_bad, workers=workers, progress=progress)
+    return opener(find_root(root, dataset), look, **options)
 
 
 def _synthetic(
-    root: Path | str | None,
-    bad: Bad,
-    *,
-    size: str | None = None,
-    sham: str | None = None,
-    **options: Any,
+    make: Callable[..., Path], *, size: str | None = None, sham: str | None = None, **options: Any
 ) -> Catalog:
     if sham not in (None, "labels", "frames"):
         raise CatalogError(f"sham = {sham!r}: choose 'labels' or 'frames'")
-    if size is not None and size not in PER_CLASS:
-        raise CatalogError(f"size = {size!r}: choose from {', '.join(PER_CLASS)}")
     if size is not None:
+        if size not in PER_CLASS:
+            raise CatalogError(f"size = {size!r}: choose from {', '.join(PER_CLASS)}")
         options.setdefault("per_class", PER_CLASS[size])
     spec = SyntheticSpec(**options)
     spec = replace(spec, shuffled=spec.shuffled or sham == "frames")
-    place = None if root is None else Path(root)
-    folder = ensure(spec, root=place, workers=bad.workers, progress=bad.progress)
+    folder = make(spec)
     rows = read_rows(folder)
-    sides = {side: [r for r in rows if r["split"] == side] for side in ("train", "val", "test")}
+    sides = {side: [r for r in rows if r["split"] == side] for side in SPLITS}
     labels = {r["clip"]: int(r["label"]) for r in rows}
     for side in ("train", "val") if sham == "labels" else ():
         mixed = permuted(sides[side], seed=spec.data_seed).tolist()
-        labels |= {r["clip"]: label for r, label in zip(sides[side], mixed, strict=True)}
-    clips = tuple(
-        Clip(r["clip"], stream_path(folder, r, spec.codec), labels[r["clip"]], r["group"])
-        for r in rows
-    )
-    folds = (Fold("0", **{side: tuple(r["clip"] for r in part) for side, part in sides.items()}),)
-    hashes = {r["clip"]: r["sha256"] for r in rows}
-    for clip in clips:
-        if not clip.path.is_file() or sha256_file(clip.path) != hashes[clip.id]:
+        labels |= zip((r["clip"] for r in sides[side]), mixed, strict=True)
+    clips, hashes = [], {}
+    for row in rows:
+        name, path = row["clip"], stream_path(folder, row, spec.codec)
+        if not path.is_file() or sha256_file(path) != row["sha256"]:
             raise CatalogError(
-                f"{clip.path} is missing or not as it was written; remove the folder {folder} and "
+                f"{path} is missing or not as it was written; remove the folder {folder} and "
                 "open the set again: it will be made anew, the same to the bit"
             )
-    return _finish("synthetic", spec.classes, clips, folds, lambda c: hashes[c.id], flip=False)
+        clips.append(Clip(name, path, labels[name], row["group"]))
+        hashes[name] = row["sha256"]
+    fold = Fold("0", **{side: tuple(r["clip"] for r in part) for side, part in sides.items()})
+    return _finish("synthetic", spec.classes, clips, [fold], hashes=hashes, flip=False)
 
 
-def _weizmann(root: Path | str | None, bad: Bad) -> Catalog:
-    folder = find_root(root, "weizmann")
-    classes, clips, dropped = _scan(folder, bad, _by_pattern(_PERSON, "<person>_<class>.avi"))
+def _weizmann(folder: Path, look: Look) -> Catalog:
+    group_of = partial(_group, r"([^_]+)_", "<person>_<class>.avi")
+    classes, clips, dropped = _scan(folder, look, group_of)
     return _finish("weizmann", classes, clips, _leave_one_out(clips), dropped=dropped)
 
 
-def _ut_interaction(root: Path | str | None, bad: Bad, *, folds: str = "sequence") -> Catalog:
+def _ut_interaction(folder: Path, look: Look, *, folds: str = "sequence") -> Catalog:
     if folds not in ("sequence", "set"):
         raise CatalogError(
             f"folds = {folds!r}: choose 'sequence' (leave one out) or 'set' (train on set 1, test "
             "on set 2)"
         )
-    folder = find_root(root, "ut_interaction")
-    group_of = _by_pattern(_SEQUENCE, "set<n>_seq<nn>_….avi")
-    classes, clips, dropped = _scan(folder, bad, group_of)
+    group_of = partial(_group, r"(set\d+_seq\d+)_", "set<n>_seq<nn>_….avi")
+    classes, clips, dropped = _scan(folder, look, group_of)
     chosen = _leave_one_out(clips)
     if folds == "set":
         sides = [tuple(c.id for c in clips if c.group.startswith(s)) for s in ("set1", "set2")]
-        chosen = (Fold("set1-set2", *sides),)
+        chosen = [Fold("set1-set2", *sides)]
     return _finish("ut_interaction", classes, clips, chosen, dropped=dropped)
 
 
-def _folder(
-    root: Path | str | None, bad: Bad, *, flip: bool = True, test_share: float = 0.25
-) -> Catalog:
+def _folder(folder: Path, look: Look, *, flip: bool = True, test_share: float = 0.25) -> Catalog:
     if not 0 < test_share < 1:
         raise CatalogError(f"test_share = {test_share}: must lie between 0 and 1")
-    folder = find_root(root, "folder")
     groups = read_groups(folder)
-    given = [side for side in ("train", "val", "test") if (folder / side).is_dir()]
-    if not {"train", "test"} <= set(given):
-        classes, clips, dropped = _scan(folder, bad, lambda name: groups.get(name, name))
-        kept, test = cut_groups(clips, share=test_share, key=("folder", "test"))
-        folds = (Fold("0", tuple(c.id for c in kept), tuple(c.id for c in test)),)
-    else:
-        classes, clips, dropped = _scan(folder, bad, lambda n: groups.get(n, n), sides=given)
+    given = [side for side in SPLITS if (folder / side).is_dir()]
+    honoured = {"train", "test"} <= set(given)
+    classes, clips, dropped = _scan(
+        folder, look, lambda name: groups.get(name, name), sides=given if honoured else [""]
+    )
+    if honoured:
         sides = {s: tuple(c.id for c in clips if c.id.startswith(f"{s}/")) for s in given}
-        folds = (Fold("0", **sides),)
-    return _finish("folder", classes, clips, folds, flip=flip, dropped=dropped)
+    else:
+        parts = cut_groups(clips, share=test_share, key=("folder", "test"))
+        sides = {s: tuple(c.id for c in p) for s, p in zip(("train", "test"), parts, strict=True)}
+    return _finish("folder", classes, clips, [Fold("0", **sides)], flip=flip, dropped=dropped)
 
 
 def _scan(
-    folder: Path, bad: Bad, group_of: Callable[[str], str], *, sides: Sequence[str] = ("",)
-) -> tuple[tuple[str, ...], tuple[Clip, ...], tuple[tuple[str, str], ...]]:
+    folder: Path, look: Look, group_of: Callable[[str], str], *, sides: Sequence[str] = ("",)
+) -> tuple[list[str], list[Clip], Dropped]:
     """Return classes, clips in order of id, and what was dropped."""
-    found = [class_folders(folder / side) for side in sides]
-    classes = tuple(sorted(set().union(*found)))
-    files = [(file, label) for part in found for label, paths in part.items() for file in paths]
-    good, dropped = admit(folder, [file for file, _ in files], bad)
-    label_of = dict(files)
-    clips = [
-        Clip(clip_id(folder, f), f, classes.index(label_of[f]), group_of(clip_id(folder, f)))
-        for f in good
-    ]
-    return classes, tuple(sorted(clips, key=lambda clip: clip.id)), dropped
+    found = {f: label for side in sides for f, label in class_files(folder / side).items()}
+    classes = sorted(set(found.values()))
+    good, dropped = look(folder, list(found))
+    names = {clip_id(folder, file): file for file in good}
+    clips = [Clip(n, f, classes.index(found[f]), group_of(n)) for n, f in sorted(names.items())]
+    return classes, clips, dropped
 
 
-def _by_pattern(pattern: re.Pattern[str], expected: str) -> Callable[[str], str]:
-    def group_of(name: str) -> str:
-        found = pattern.match(name.rpartition("/")[2])
-        if not found:
-            raise CatalogError(f"{name}: its group cannot be told; expected a name {expected}")
-        return found["group"]
-
-    return group_of
+def _group(pattern: str, expected: str, name: str) -> str:
+    """Return what ``pattern`` finds in the name of a file."""
+    found = re.match(pattern, name.rpartition("/")[2])
+    if not found:
+        raise CatalogError(f"{name}: its group cannot be told; expected a name {expected}")
+    return found[1]
 
 
-def _leave_one_out(clips: Sequence[Clip]) -> tuple[Fold, ...]:
-    return tuple(
+def _leave_one_out(clips: Sequence[Clip]) -> list[Fold]:
+    return [
         Fold(
             group,
             tuple(c.id for c in clips if c.group != group),
             tuple(c.id for c in clips if c.group == group),
         )
         for group in sorted({clip.group for clip in clips})
-    )
+    ]
 
 
 def _finish(
     name: str,
-    classes: tuple[str, ...],
-    clips: tuple[Clip, ...],
-    folds: tuple[Fold, ...],
-    file_hash: Callable[[Clip], str] = lambda clip: sha256_file(clip.path),
+    classes: Sequence[str],
+    clips: Sequence[Clip],
+    folds: Sequence[Fold],
     *,
-    flip: bool = True,
-    dropped: tuple[tuple[str, str], ...] = (),
+    hashes: Mapping[str, str] | None = None,
+    **rest: Any,
 ) -> Catalog:
+    """Check the folds and seal all that the data set feeds into a run with its SHA-256."""
     check_folds(name, classes, clips, folds)
-    return Catalog(
-        name=name,
-        classes=classes,
-        clips=clips,
-        folds=folds,
-        manifest=manifest_hash(classes, clips, folds, file_hash),
-        flip=flip,
-        dropped=dropped,
-    )
+    hashes = hashes or {clip.id: sha256_file(clip.path) for clip in clips}
+    rows = [[clip.id, clip.label, clip.group, hashes[clip.id]] for clip in clips]
+    manifest = sha256_json([classes, rows, [[f.name, f.train, f.val, f.test] for f in folds]])
+    return Catalog(name, tuple(classes), tuple(clips), tuple(folds), manifest, **rest)

@@ -11,8 +11,8 @@ from torch.utils.data import Dataset
 from redistill.errors import ConfigError, VideoError
 from redistill.modality import MODALITIES, check_modality
 from redistill.video.colour import jitter
+from redistill.video.gop import load_clip
 from redistill.video.keyed import generator
-from redistill.video.load import load_clip
 from redistill.video.parallel import Progress, spread
 from redistill.video.sampling import Position, segment_positions
 from redistill.video.scaling import scale, to_bytes
@@ -68,16 +68,14 @@ class ClipLoader:
         Raises:
             VideoError: the file cannot be used.
         """
-        raw = load_clip(
-            clip.path, modalities=self.modalities, sample=partial(self._sample, clip.id, views)
-        )
+        sample = partial(self._sample, clip.id, views)
+        raw = load_clip(clip.path, modalities=self.modalities, sample=sample)
         result = {}
-        for modality in self.modalities:
-            x = torch.from_numpy(to_bytes(raw[modality], modality)).permute(0, 3, 1, 2)
+        for modality, values in raw.items():
+            x = torch.from_numpy(to_bytes(values, modality)).permute(0, 3, 1, 2)
             parts = zip(x.split(self.segments), views, strict=True)
-            result[modality] = torch.stack(
-                [self._window(part, clip.id, view, modality) for part, view in parts]
-            )
+            windows = [self._window(part, clip.id, view, modality) for part, view in parts]
+            result[modality] = torch.stack(windows)
         return result
 
     def _sample(
@@ -120,9 +118,7 @@ class ClipDataset(Dataset):
     ) -> None:
         if views is not None and (views < 1 or (views > 1 and not loader.train)):
             raise ConfigError(f"views = {views}: at least 1, and just 1 outside training")
-        self.clips = tuple(clips)
-        self.loader = loader
-        self.views = views
+        self.clips, self.loader, self.views = tuple(clips), loader, views
         # Shared, so that workers that outlive an epoch see the next one.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -130,18 +126,12 @@ class ClipDataset(Dataset):
         """Choose the epoch of the items to come, in running workers too."""
         self._epoch.fill_(epoch)
 
-    @property
-    def view(self) -> int:
-        """The view that items show now."""
-        epoch = int(self._epoch)
-        return epoch if self.views is None else epoch % self.views
-
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor | int]:
-        clip = self.clips[index]
-        tensors = self.loader.load(clip, [self.view])
+        clip, epoch = self.clips[index], int(self._epoch)
+        tensors = self.loader.load(clip, [epoch % self.views if self.views else epoch])
         item = {modality: views[0] for modality, views in tensors.items()}
         return item | {"label": clip.label, "index": index}
 
@@ -179,30 +169,28 @@ class ViewBank:
 def bank(
     dataset: ClipDataset,
     *,
-    views: int | None = None,
     workers: int = 0,
     on_bad: str = "raise",
     progress: Progress | None = None,
 ) -> ViewBank:
-    """Decode all views of a data set once.
+    """Decode all views of a data set once: its ``views``, or 1 outside training.
 
     Args:
         dataset: what to load.
-        views: number of views; None is the data set's own, or 1 outside training.
         workers: processes; 0 works in this one.
         on_bad: ``raise`` at a clip that fails to decode, or ``drop`` and list it.
         progress: called with (done, total) clips.
 
     Raises:
-        ConfigError: no number of views, or more than one outside training.
+        ConfigError: the data set draws new views for ever, or an unknown ``on_bad``.
         VideoError: a clip failed, or no clip is left.
     """
     loader = dataset.loader
-    count = views or dataset.views or (0 if loader.train else 1)
-    if count < 1 or (count > 1 and not loader.train) or on_bad not in ("raise", "drop"):
+    count = dataset.views or (0 if loader.train else 1)
+    if not count or on_bad not in ("raise", "drop"):
         raise ConfigError(
-            f"bank with views = {views}, on_bad = {on_bad!r}: give views (1 outside training) and "
-            "'raise' or 'drop'"
+            f"bank of a data set with views = {dataset.views}, on_bad = {on_bad!r}: give it views "
+            "and 'raise' or 'drop'"
         )
     load = partial(_load, loader, range(count), on_bad == "drop")
     held: dict[str, torch.Tensor] = {}
@@ -220,12 +208,9 @@ def bank(
         kept.append(clip)
     if not kept:
         raise VideoError(f"none of {len(dataset)} clips could be loaded; first: {dropped[:1]}")
-    return ViewBank(
-        clips=tuple(kept),
-        labels=torch.tensor([clip.label for clip in kept]),
-        views={modality: x[:, : len(kept)] for modality, x in held.items()},
-        dropped=tuple(dropped),
-    )
+    labels = torch.tensor([clip.label for clip in kept])
+    tensors = {modality: x[:, : len(kept)] for modality, x in held.items()}
+    return ViewBank(clips=tuple(kept), labels=labels, views=tensors, dropped=tuple(dropped))
 
 
 def _load(

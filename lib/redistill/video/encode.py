@@ -1,10 +1,9 @@
 """Write clips as real bitstreams, bit for bit the same on every run."""
 
-import contextlib
-import os
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+import io
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -13,12 +12,13 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from redistill.errors import VideoError
-from redistill.files import sync_folder
+from redistill.files import write_atomic
 
 # Without these two flags swscale's result depends on the vector unit it finds.
 _EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 
 Frames = Iterable[np.ndarray | VideoFrame]
+Size = tuple[int, int] | None
 
 
 def encode_mpeg4(
@@ -29,7 +29,7 @@ def encode_mpeg4(
     gop: int = 12,
     quantiser: int = 3,
     bframes: int = 0,
-    size: tuple[int, int] | None = None,
+    size: Size = None,
 ) -> int:
     """Write an MPEG-4 Part 2 .avi of I + P frames in strict GOPs (spec 1.2).
 
@@ -59,7 +59,7 @@ def encode_mpeg4(
         "dct": "int",
         "idct": "simple",
     }
-    return _encode(Path(path), frames, "avi", "mpeg4", Fraction(fps), options, size)
+    return _encode(Path(path), frames, "mpeg4", Fraction(fps), options, size)
 
 
 def encode_h264(
@@ -72,7 +72,7 @@ def encode_h264(
     bframes: int = 0,
     qp: int = 20,
     open_gop: bool = False,
-    size: tuple[int, int] | None = None,
+    size: Size = None,
 ) -> int:
     """Write an H.264 .mp4; the defaults give a stream on which motion can be accumulated.
 
@@ -93,96 +93,48 @@ def encode_h264(
     Raises:
         VideoError: no frames, frames of unlike sizes, or a stream the encoder refuses.
     """
-    x264 = {
-        "keyint": gop,
-        "min-keyint": 1 if open_gop else gop,
-        "scenecut": 0,
-        "open-gop": int(open_gop),
-        "ref": refs,
-        "bframes": bframes,
-        "b-adapt": 0,
-        "weightp": 0,
-        "weightb": 0,
-        "qp": qp,
-        "threads": 1,
-        "lookahead-threads": 1,
-    }
-    text = ":".join(f"{key}={value}" for key, value in x264.items())
-    options = {"flags": "+bitexact", "preset": "medium", "x264-params": text}
-    return _encode(Path(path), frames, "mp4", "libx264", Fraction(fps), options, size)
+    x264 = (
+        f"keyint={gop}:min-keyint={1 if open_gop else gop}:scenecut=0:open-gop={int(open_gop)}:"
+        f"ref={refs}:bframes={bframes}:b-adapt=0:weightp=0:weightb=0:qp={qp}:threads=1:"
+        "lookahead-threads=1"
+    )
+    options = {"flags": "+bitexact", "preset": "medium", "x264-params": x264}
+    return _encode(Path(path), frames, "libx264", Fraction(fps), options, size)
 
 
 def _encode(
-    path: Path,
-    frames: Frames,
-    container: str,
-    codec: str,
-    fps: Fraction,
-    options: Mapping[str, str],
-    size: tuple[int, int] | None,
+    path: Path, frames: Frames, codec: str, fps: Fraction, options: dict[str, str], size: Size
 ) -> int:
-    """Encode into a temporary file beside ``path``, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    try:
-        count = _write(name, path, _planar(path, frames, size), container, codec, fps, options)
-        with open(name, "rb") as file:
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
-    sync_folder(path.parent)
-    return count
-
-
-def _write(
-    name: str,
-    path: Path,
-    frames: Iterator[VideoFrame],
-    container: str,
-    codec: str,
-    fps: Fraction,
-    options: Mapping[str, str],
-) -> int:
-    first = next(frames, None)
+    """Encode in memory, then write the file whole or not at all."""
+    planar = _planar(path, frames, size)
+    first = next(planar, None)
     if first is None:
         raise VideoError(f"{path}: no frames to encode. Give at least one.")
+    data, count, container = io.BytesIO(), 0, "avi" if codec == "mpeg4" else "mp4"
     try:
-        with av.open(name, "w", format=container, options={"fflags": "+bitexact"}) as target:
-            stream = target.add_stream(codec, rate=fps, options=dict(options))
+        with av.open(data, "w", format=container, options={"fflags": "+bitexact"}) as target:
+            stream = target.add_stream(codec, rate=fps, options=options)
             stream.width, stream.height, stream.pix_fmt = first.width, first.height, "yuv420p"
             stream.codec_context.thread_count = 1
             stream.time_base = stream.codec_context.time_base = 1 / fps
-            count = 0
-            for frame in _chain(first, frames):
-                frame.pts, frame.time_base = count, 1 / fps
+            for count, frame in enumerate(chain([first], planar), 1):
+                frame.pts, frame.time_base = count - 1, 1 / fps
                 target.mux(stream.encode(frame))
-                count += 1
             target.mux(stream.encode(None))
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(
             f"{path}: {codec} cannot encode it ({error}). Check size and fps."
         ) from error
+    write_atomic(path, data.getvalue())
     return count
 
 
-def _chain(first: VideoFrame, rest: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
-    yield first
-    yield from rest
-
-
-def _planar(path: Path, frames: Frames, size: tuple[int, int] | None) -> Iterator[VideoFrame]:
+def _planar(path: Path, frames: Frames, size: Size) -> Iterator[VideoFrame]:
     """Yield 4:2:0 frames of one size, with the picture type left to the encoder."""
-    seen = size
-    reformatter = VideoReformatter()
-    for index, given in enumerate(frames):
-        frame = given
-        if not isinstance(given, VideoFrame):
-            frame = VideoFrame.from_ndarray(np.ascontiguousarray(given), format="rgb24")
+    seen, reformatter = size, VideoReformatter()
+    for index, frame in enumerate(frames):
+        if not isinstance(frame, VideoFrame):
+            frame = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
         width, height = size or (frame.width, frame.height)
         seen = seen or (width, height)
         if (width, height) != seen:

@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from redistill.errors import CatalogError, VideoError
@@ -10,20 +9,6 @@ from redistill.video.parallel import Progress, spread
 from redistill.video.source import probe
 
 SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
-
-
-@dataclass(frozen=True)
-class Bad:
-    """What to do with files that cannot be used: ``raise`` or ``drop``; and how to look."""
-
-    policy: str = "raise"
-    workers: int = 0
-    progress: Progress | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse an unknown policy."""
-        if self.policy not in ("raise", "drop"):
-            raise CatalogError(f"on_bad = {self.policy!r}: choose 'raise' or 'drop'")
 
 
 def find_root(root: Path | str | None, name: str) -> Path:
@@ -40,48 +25,46 @@ def find_root(root: Path | str | None, name: str) -> Path:
     return root / name if name != "folder" and (root / name).is_dir() else root
 
 
-def class_folders(root: Path) -> dict[str, list[Path]]:
-    """Return the video files of every class folder under ``root``, both in order of name.
+def class_files(root: Path) -> dict[Path, str]:
+    """Return the class of every video in the class folders under ``root``, in order of name.
 
     Files of other kinds and hidden ones are passed over.
 
     Raises:
         CatalogError: no class folders, or one without videos.
     """
-    folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    folders = [path for path in _visible(root) if path.is_dir()]
     if not folders:
         raise CatalogError(
             f"{root} has no class folders; expected one folder per class with videos in it"
         )
-    found = {folder.name: _videos(folder) for folder in folders}
-    empty = [name for name, files in found.items() if not files]
+    found = {f: [p for p in _visible(f) if p.suffix.lower() in SUFFIXES] for f in folders}
+    empty = [folder.name for folder, files in found.items() if not files]
     if empty:
         raise CatalogError(
             f"{root}: class {', '.join(empty)} has no videos ({', '.join(SUFFIXES)}). Add some or "
             "remove the folder."
         )
-    return found
+    return {file: folder.name for folder, files in found.items() for file in files}
 
 
-def _videos(folder: Path) -> list[Path]:
-    return sorted(
-        p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
-    )
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def admit(
-    root: Path, files: Sequence[Path], bad: Bad
+    root: Path, files: Sequence[Path], *, on_bad: str, workers: int, progress: Progress | None
 ) -> tuple[list[Path], tuple[tuple[str, str], ...]]:
     """Return the files on which motion can be accumulated, and (id, reason) of the others.
 
     Raises:
-        CatalogError: the policy is ``raise`` and a file was refused; the first is named, all are
-            counted.
+        CatalogError: a file was refused under ``on_bad="raise"`` (the first is named, all are
+            counted), or all were.
     """
-    looked = spread(_refusal, files, workers=bad.workers, progress=bad.progress, chunk=16)
+    looked = spread(_refusal, files, workers=workers, progress=progress, chunk=16)
     reasons = dict(zip(files, looked, strict=True))
     refused = [(file, reason) for file, reason in reasons.items() if reason]
-    if refused and bad.policy == "raise":
+    if refused and on_bad == "raise":
         file, reason = refused[0]
         raise CatalogError(
             f"{len(refused)} of {len(files)} files under {root} cannot be used. The first is "

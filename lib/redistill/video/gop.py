@@ -1,6 +1,7 @@
-"""Read a clip GOP by GOP: decoded frames, accumulated motion, residuals (spec 1.3, in RGB)."""
+"""Read a clip: decoded frames, accumulated motion, residuals (spec 1.3, in RGB)."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,14 @@ from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
 from redistill.errors import VideoError
+from redistill.modality import MODALITIES, check_modality
 from redistill.video.motion import widen
+from redistill.video.sampling import Position, segment_positions
 from redistill.video.source import Source
+
+Sample = Callable[[tuple[int, ...]], Mapping[str, Sequence[Position]]]
+_KINDS = {"iframe": (3, np.uint8), "mv": (2, np.int16), "residual": (3, np.int16)}
+"""Channels and type of each modality."""
 
 
 class Gop:
@@ -27,8 +34,7 @@ class Gop:
         self._stop = self._length if stop is None else stop
         self._frames: Iterator[VideoFrame] = iter(())
         self._pos = -1
-        self._pixels: dict[int, np.ndarray] = {}
-        self._shown: dict[int, VideoFrame] = {}
+        self._held: dict[int, VideoFrame | np.ndarray] = {}
         self._wide: np.ndarray | None = None
         self._pending: list[bytes] = []
 
@@ -41,8 +47,7 @@ class Gop:
         Raises:
             VideoError: ``pos`` lies outside the GOP, or the data is broken.
         """
-        self._seek(pos)
-        out = self._empty(3, np.uint8) if out is None else out
+        out = self._seek(pos, "iframe", out)
         np.copyto(out, self._rgb(pos))
         return out
 
@@ -52,8 +57,7 @@ class Gop:
         Raises:
             VideoError: ``pos`` lies outside the GOP, or the data is broken.
         """
-        self._seek(pos)
-        out = self._empty(2, np.int16) if out is None else out
+        out = self._seek(pos, "mv", out)
         self._accumulate()
         self._source.maps.motion(out)
         return out
@@ -64,8 +68,7 @@ class Gop:
         Raises:
             VideoError: ``pos`` lies outside the GOP, or the data is broken.
         """
-        self._seek(pos)
-        out = self._empty(3, np.int16) if out is None else out
+        out = self._seek(pos, "residual", out)
         self._accumulate()
         if self._wide is None:
             self._wide = widen(self._rgb(0))
@@ -73,45 +76,35 @@ class Gop:
         np.subtract(self._rgb(pos), predicted, out=out, dtype=np.int16)
         return out
 
-    def _empty(self, channels: int, dtype: type) -> np.ndarray:
-        info = self._source.info
-        return np.empty((info.height, info.width, channels), dtype)
-
-    def _seek(self, pos: int) -> None:
-        """Decode up to ``pos``, keeping the vectors passed on the way."""
+    def _seek(self, pos: int, modality: str, out: np.ndarray | None) -> np.ndarray:
+        """Decode up to ``pos``, keeping the vectors passed on the way; return what is to fill."""
         if not 0 <= pos < self._length:
             raise VideoError(
                 f"{self._source.path}: GOP {self.index} has no position {pos}. "
                 f"Use 0 to {self._length - 1}."
             )
         if self._source.owner is not self or pos < self._pos:
-            self._restart()
+            self._source.owner = self
+            self._source.maps.reset()
+            self._frames = self._source.frames(self.index, self._stop)
+            self._pos = -1
+            self._pending.clear()
         while self._pos < pos:
             frame = next(self._frames)
             self._pos += 1
             vectors = frame.side_data.get(Type.MOTION_VECTORS)
             if vectors is not None and self._pos:
                 self._pending.append(bytes(vectors))
-            self._keep(frame)
-
-    def _restart(self) -> None:
-        self._source.owner = self
-        self._source.maps.reset()
-        self._frames = self._source.frames(self.index, self._stop)
-        self._pos = -1
-        self._pixels.clear(), self._shown.clear(), self._pending.clear()
-
-    def _keep(self, frame: VideoFrame) -> None:
-        """Hold the I-frame and the current frame, as decoded and as RGB, and no other."""
-        for held in (self._shown, self._pixels):
-            held.pop(self._pos - 1 if self._pos > 1 else -1, None)
-        self._shown[self._pos] = frame
+            # The I-frame and the current frame are held, and no other.
+            self._held = {0: self._held[0], self._pos: frame} if self._pos else {0: frame}
+        info, (channels, dtype) = self._source.info, _KINDS[modality]
+        return np.empty((info.height, info.width, channels), dtype) if out is None else out
 
     def _rgb(self, pos: int) -> np.ndarray:
-        if pos not in self._pixels:
-            view = self._source.rgb(self._shown[pos])
-            self._pixels[pos] = view
-        return self._pixels[pos]
+        held = self._held[pos]
+        if isinstance(held, VideoFrame):
+            held = self._held[pos] = self._source.rgb(held)
+        return held
 
     def _accumulate(self) -> None:
         self._source.maps.add(self._pending)
@@ -126,3 +119,57 @@ def read_gops(path: Path | str) -> Iterator[Gop]:
     """
     source = Source(path).admitted()
     return (Gop(source, index) for index in range(len(source.info.gop_lengths)))
+
+
+def load_clip(
+    path: Path | str,
+    *,
+    segments: int = 3,
+    modalities: Sequence[str] = MODALITIES,
+    sample: Sample | None = None,
+) -> dict[str, np.ndarray]:
+    """Load a clip's segments: GOPs without a wanted frame are not decoded, others to the last one.
+
+    Args:
+        path: the clip.
+        segments: number of segments; not used when ``sample`` is given.
+        modalities: any of "iframe", "mv", "residual".
+        sample: maps the GOP lengths to (GOP, position) pairs per modality; None takes the
+            centres of the segments (spec 1.6, test).
+
+    Returns:
+        "iframe" uint8 (S, H, W, 3) RGB, "mv" int16 (S, H, W, 2), "residual" int16 (S, H, W, 3).
+
+    Raises:
+        ConfigError: an unknown modality, or no segment.
+        VideoError: the file cannot be used, the guard refuses it, or a position that the clip
+            does not have.
+    """
+    wanted = dict.fromkeys(check_modality(modality) for modality in modalities)
+    source = Source(path).admitted()
+    info, lengths = source.info, source.info.gop_lengths
+    if sample is None:
+        chosen = {m: segment_positions(lengths, m, segments=segments) for m in wanted}
+    else:
+        chosen = sample(lengths)
+    # Each distinct (GOP, position, modality) is computed once, in decoding order, then copied.
+    plan: dict[int, dict[tuple[int, str], list[int]]] = defaultdict(lambda: defaultdict(list))
+    result = {}
+    for modality in wanted:
+        channels, dtype = _KINDS[modality]
+        shape = len(chosen[modality]), info.height, info.width, channels
+        result[modality] = np.empty(shape, dtype)
+        for segment, (gop, pos) in enumerate(chosen[modality]):
+            if not (0 <= gop < len(lengths) and 0 <= pos < lengths[gop]):
+                raise VideoError(
+                    f"{source.path}: there is no position {pos} in GOP {gop} of {lengths}. "
+                    "Sample from the GOP lengths given."
+                )
+            plan[gop][pos, modality].append(segment)
+    for index, places in sorted(plan.items()):
+        gop = Gop(source, index, stop=1 + max(places)[0])
+        read = {"iframe": gop.frame, "mv": gop.motion, "residual": gop.residual}
+        for (pos, modality), (first, *others) in sorted(places.items()):
+            read[modality](pos, out=result[modality][first])
+            result[modality][others] = result[modality][first]
+    return result

@@ -1,6 +1,6 @@
 """Tell on which streams accumulated motion would be wrong, from headers alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from redistill.video import h264, mpeg4
 
@@ -33,16 +33,12 @@ def _examine_mpeg4(extradata: bytes, packets: Sequence[bytes]) -> tuple[list[str
     if layer is None:
         return ["P"] * len(packets), "it has no MPEG-4 header for rectangular video"
     types = [mpeg4.pictures(packet, layer.time_bits) for packet in packets]
-    reason = None
-    if any("B" in kind for kind in types):
-        reason = f"it has B frames (packet {_first(types, 'B')} is the first)"
-    elif layer.sprites or any("S" in kind for kind in types):
-        reason = "it uses sprites or global motion compensation"
-    elif layer.interlaced:
-        reason = "it is interlaced"
-    elif any(len(kind) > 1 for kind in types):
-        reason = "several frames share a packet"
-    return [kind[:1] for kind in types], reason or _start(types)
+    checks = {
+        "it uses sprites or global motion compensation": layer.sprites or "S" in "".join(types),
+        "it is interlaced": layer.interlaced,
+        "several frames share a packet": max(map(len, types), default=0) > 1,
+    }
+    return [kind[:1] for kind in types], _first_fault(types, checks)
 
 
 def _examine_h264(extradata: bytes, packets: Sequence[bytes]) -> tuple[list[str], str | None]:
@@ -63,30 +59,23 @@ def _examine_h264(extradata: bytes, packets: Sequence[bytes]) -> tuple[list[str]
             types.append("B" if "B" in kinds else "P" if kinds else "")
         if any(not unit[0] & 0x60 for unit in slices):
             faults.append(f"the frame in packet {index} is left out as a reference")
-    reason = _reason_h264(parameters, types) or next(iter(faults), None)
-    return types, reason or _start(types)
-
-
-def _reason_h264(parameters: Sequence[h264.Parameters], types: Sequence[str]) -> str | None:
     if not parameters:
-        return "it has no H.264 sequence parameter set"
-    if "B" in types:
-        return f"it has B frames (packet {_first(types, 'B')} is the first)"
+        return types, "it has no H.264 sequence parameter set"
     references = max(one.references for one in parameters)
-    if references > 1:
-        return f"its P frames may refer to {references} frames, not only to the last one"
-    if any(one.fields for one in parameters):
-        return "it is interlaced"
-    if any(one.shifted for one in parameters):
-        return "it is cropped at the left or the top, so vectors and pixels are out of step"
-    return None
+    cropped = "it is cropped at the left or the top, so vectors and pixels are out of step"
+    checks = {
+        f"its P frames may refer to {references} frames, not only to the last one": references > 1,
+        "it is interlaced": any(one.fields for one in parameters),
+        cropped: any(one.shifted for one in parameters),
+    }
+    return types, _first_fault(types, checks | dict.fromkeys(faults, True))
 
 
-def _first(types: Sequence[str], kind: str) -> int:
-    return next(index for index, types_here in enumerate(types) if kind in types_here)
-
-
-def _start(types: Sequence[str]) -> str | None:
-    """Return a reason if the first frame is no I-frame."""
-    first = next((kind for kind in types if kind), None)
-    return None if first in ("I", None) else "it does not begin with an I-frame"
+def _first_fault(types: Sequence[str], checks: Mapping[str, bool]) -> str | None:
+    """Return the first reason that holds: B frames, ``checks`` in order, a start without I."""
+    for index, kind in enumerate(types):
+        if "B" in kind:
+            return f"it has B frames (packet {index} is the first)"
+    headless = next((kind for kind in types if kind), "I") != "I"
+    checks = {**checks, "it does not begin with an I-frame": headless}
+    return next((reason for reason, holds in checks.items() if holds), None)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from redistill.video.bits import Bits
 
@@ -34,9 +35,7 @@ def read_parameters(unit: bytes) -> Parameters:
     fields = not bits.take(1)
     bits.take(2 if fields else 1)
     cropped = bits.take(1)
-    left = bits.golomb() if cropped else 0
-    bits.golomb()
-    top = bits.golomb() if cropped else 0
+    left, _, top = (bits.golomb() if cropped else 0 for _ in range(3))
     return Parameters(references, fields, bool(left or top))
 
 
@@ -82,28 +81,20 @@ def stored_parameters(extradata: bytes) -> list[bytes]:
     """Return the sequence parameter sets that a container holds beside the packets."""
     if not length_bytes(extradata):
         return [unit for unit in units(extradata, 0) if unit[0] & 31 == SPS]
-    found, at = [], 6
-    for _ in range(extradata[5] & 31):
-        size = int.from_bytes(extradata[at : at + 2], "big")
-        found.append(extradata[at + 2 : at + 2 + size])
-        at += 2 + size
-    return [unit for unit in found if unit]
+    return list(islice(units(extradata[6:], 2), extradata[5] & 31))
 
 
 def units(data: bytes, size_bytes: int) -> Iterator[bytes]:
     """Yield the NAL units of a packet; of slices only the first bytes, which hold the type."""
     if not size_bytes:
-        for part in data.split(b"\x00\x00\x01")[1:]:
-            if part:
-                yield part
+        yield from filter(None, data.split(b"\x00\x00\x01")[1:])
         return
     at = 0
     while at + size_bytes < len(data):
         size = int.from_bytes(data[at : at + size_bytes], "big")
         at += size_bytes
-        kind = data[at] & 31
-        unit = data[at : at + (32 if kind in (SLICE, IDR) else size)]
-        yield unit
+        if size:
+            yield data[at : at + (32 if data[at] & 31 in (SLICE, IDR) else size)]
         at += size
 
 

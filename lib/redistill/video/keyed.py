@@ -28,9 +28,7 @@ def unit(*key: Key) -> float:
 
 def words(count: int, *key: Key) -> np.ndarray:
     """Return ``count`` uniform uint16 words, the same on every machine and numpy version."""
-    raw = np.random.Philox(key=int.from_bytes(_digest(key, 16), "little")).random_raw(
-        -(-count // 4)
-    )
+    raw = generator(*key).bit_generator.random_raw(-(-count // 4))
     return raw.astype("<u8").view("<u2")[:count]
 
 

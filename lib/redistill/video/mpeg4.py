@@ -1,11 +1,11 @@
 """What the headers of an MPEG-4 Part 2 stream tell without decoding (ISO 14496-2, 6.2)."""
 
+import re
 from dataclasses import dataclass
 
 from redistill.video.bits import Bits
 
-_PICTURE = b"\x00\x00\x01\xb6"
-_SIMPLE_SHAPE = 0
+_PICTURE = rb"\x00\x00\x01\xb6"
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,10 @@ class Layer:
 
 def read_layer(data: bytes) -> Layer | None:
     """Return the first video object layer header in ``data``; None if there is none."""
-    start = data.find(b"\x00\x00\x01")
-    while start >= 0 and not (len(data) > start + 4 and 0x20 <= data[start + 3] < 0x30):
-        start = data.find(b"\x00\x00\x01", start + 3)
-    if start < 0:
+    found = re.search(rb"\x00\x00\x01[\x20-\x2f](?=.)", data, re.DOTALL)
+    if not found:
         return None
-    bits = Bits(data[start + 4 : start + 64])
+    bits = Bits(data[found.end() : found.end() + 60])
     bits.take(9)
     version = 1
     if bits.take(1):
@@ -36,8 +34,7 @@ def read_layer(data: bytes) -> Layer | None:
         bits.take(3)
         if bits.take(1):
             bits.take(79)
-    shape = bits.take(2)
-    if shape != _SIMPLE_SHAPE:
+    if bits.take(2):  # a shape other than rectangular
         return None
     bits.take(1)
     ticks = bits.take(16)
@@ -57,13 +54,11 @@ def pictures(data: bytes, time_bits: int) -> str:
     A picture marked as not coded repeats the last one; decoders give no frame for it.
     """
     types = ""
-    start = data.find(_PICTURE)
-    while start >= 0:
-        word = int.from_bytes(data[start + 4 : start + 12].ljust(8, b"\0"), "big")
+    for start in re.finditer(_PICTURE, data):
+        word = int.from_bytes(data[start.end() : start.end() + 8].ljust(8, b"\0"), "big")
         at = 61  # after the type: ones for whole seconds, a zero, then the time between markers
         while at and word >> at & 1:
             at -= 1
         coded = word >> max(at - time_bits - 3, 0) & 1
         types += "IPBS"[word >> 62] if coded else ""
-        start = data.find(_PICTURE, start + 4)
     return types

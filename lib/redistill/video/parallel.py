@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from typing import TypeVar
 
 from redistill.errors import RedistillError
@@ -38,31 +39,24 @@ def spread(
             ``function`` itself pass through.
     """
     jobs = list(jobs)
-    try:
-        for done, result in enumerate(_results(function, jobs, workers, chunk), 1):
-            yield result
-            if progress:
-                progress(done, len(jobs))
-    except BrokenProcessPool as error:
-        raise RedistillError(
-            f"one of {workers} worker processes died, most often for want of memory; use fewer "
-            "workers (0 works in the main process)"
-        ) from error
-
-
-def _results(
-    function: Callable[[Job], Result], jobs: list[Job], workers: int, chunk: int
-) -> Iterator[Result]:
-    if workers == 0:
-        yield from map(function, jobs)
-        return
-    # Forking costs nothing and works in a notebook; elsewhere than on Linux it is not safe.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_settle)
-    try:
-        yield from pool.map(function, jobs, chunksize=chunk)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with ExitStack() as stack:
+        results: Iterator[Result] = map(function, jobs)
+        if workers:
+            # Forking costs nothing and works in a notebook; elsewhere than on Linux it is not safe.
+            context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+            pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_settle)
+            stack.callback(pool.shutdown, cancel_futures=True)
+            results = pool.map(function, jobs, chunksize=chunk)
+        try:
+            for done, result in enumerate(results, 1):
+                yield result
+                if progress:
+                    progress(done, len(jobs))
+        except BrokenProcessPool as error:
+            raise RedistillError(
+                f"one of {workers} worker processes died, most often for want of memory; use fewer "
+                "workers (0 works in the main process)"
+            ) from error
 
 
 def _settle() -> None:

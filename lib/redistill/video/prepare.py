@@ -1,17 +1,17 @@
 """Re-encode a data set to the recipe on which motion can be accumulated (spec 1.2)."""
 
 import glob
+import json
 import os
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from redistill.errors import CatalogError, RedistillError, VideoError
-from redistill.files import inside, read_json, sha256_file, write_json
+from redistill.files import inside, read_json, sha256_file, write_atomic, write_json
 from redistill.video.container import decode_all
 from redistill.video.encode import encode_mpeg4
 from redistill.video.parallel import spread
@@ -22,15 +22,7 @@ _WEB = ".mp4 .m4v .mov .mkv .webm .flv .3gp .ogv"
 _DISC = ".avi .mpg .mpeg .ts .wmv .h264 .vob .divx"
 SUFFIXES = frozenset(f"{_WEB} {_DISC}".split())
 _SAVE_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How clips are re-encoded: (width, height) or None to keep it, quantiser, frames a GOP."""
-
-    size: tuple[int, int] | None = (340, 256)
-    quantiser: int = 1
-    gop: int = 12
+Recipe = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -48,7 +40,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What ``prepare`` left in the target folder, by source path."""
+    """What ``prepare`` left in the target folder, by source path.
+
+    ``recipe`` holds the size, quantiser and gop that clips were re-encoded with.
+    """
 
     recipe: Recipe
     entries: tuple[Entry, ...]
@@ -93,35 +88,31 @@ def prepare(
     Raises:
         CatalogError: ``source`` is no folder or holds no clip, or one folder holds the other.
     """
-    source, target = _folders(Path(source), Path(target))
-    recipe = Recipe(size, quantiser, gop)
-    names = _targets(sorted(_walk(source, SUFFIXES)))
+    source, target = Path(source), Path(target).resolve()
+    if not source.is_dir():
+        raise CatalogError(f"{source} is no folder; give the folder of a data set.")
+    source = source.resolve()
+    if target.is_relative_to(source) or source.is_relative_to(target):
+        raise CatalogError(f"{source} and {target} hold one another; choose a target outside.")
+    recipe = {"size": size, "quantiser": quantiser, "gop": gop}
+    names = _targets(_walk(source, SUFFIXES))
     if not names:
         raise CatalogError(f"{source} holds no clips ({' '.join(sorted(SUFFIXES))}).")
-    target.mkdir(parents=True, exist_ok=True)
-    known = _known(target / MANIFEST, recipe)
+    path = target / MANIFEST
+    known = _known(path, recipe)
     entries: dict[str, Entry] = {}
     saved = 0.0
     job = partial(_prepare_one, source, target, recipe, known)
     for entry in spread(job, names.items(), workers=workers, progress=progress, chunk=1):
         entries[entry.source] = entry
         if time.monotonic() - saved > _SAVE_SECONDS:
-            _save(target / MANIFEST, recipe, {**known, **entries})
+            _save(path, recipe, {**known, **entries})
             saved = time.monotonic()
     for name in _walk(source, {".csv"}):
         if name.name == "index.csv":
-            _copy(source / name, inside(target, name))
-    _save(target / MANIFEST, recipe, entries)
-    return Manifest(recipe, tuple(entries.values()), target / MANIFEST)
-
-
-def _folders(source: Path, target: Path) -> tuple[Path, Path]:
-    if not source.is_dir():
-        raise CatalogError(f"{source} is no folder; give the folder of a data set.")
-    source, target = source.resolve(), target.resolve()
-    if target.is_relative_to(source) or source.is_relative_to(target):
-        raise CatalogError(f"{source} and {target} hold one another; choose a target outside.")
-    return source, target
+            write_atomic(inside(target, name), (source / name).read_bytes())
+    _save(path, recipe, entries)
+    return Manifest(recipe, tuple(entries.values()), path)
 
 
 def _walk(root: Path, suffixes: frozenset[str] | set[str]) -> Iterator[Path]:
@@ -133,12 +124,12 @@ def _walk(root: Path, suffixes: frozenset[str] | set[str]) -> Iterator[Path]:
         folders[:] = [] if real in seen else sorted(n for n in folders if not n.startswith("."))
         files = [] if real in seen else files
         seen.add(real)
-        for name in files:
-            if Path(name).suffix.lower() in suffixes and not name.startswith("."):
-                yield (Path(folder) / name).relative_to(root)
+        for path in (Path(folder, name) for name in files if not name.startswith(".")):
+            if path.suffix.lower() in suffixes:
+                yield path.relative_to(root)
 
 
-def _targets(sources: list[Path]) -> dict[Path, Path]:
+def _targets(sources: Iterable[Path]) -> dict[Path, Path]:
     """Name each source's target; of clips that differ by suffix only, others keep theirs too."""
     names: dict[Path, Path] = {}
     taken: set[Path] = set()
@@ -165,10 +156,7 @@ def _prepare_one(
         for half in goal_path.parent.glob(f".{glob.escape(goal_path.name)}.*.tmp"):
             half.unlink()  # left by a run that was killed
         rate, frames = decode_all(path)
-        count = encode_mpeg4(
-            goal_path, frames, fps=rate, gop=recipe.gop, quantiser=recipe.quantiser,
-            size=recipe.size,
-        )  # fmt: skip
+        count = encode_mpeg4(goal_path, frames, fps=rate, **recipe)
         info = probe(goal_path)
         if info.reason or info.frames != count:
             raise VideoError(f"{goal_path}: {info.reason or 'frames were lost'}.")
@@ -194,31 +182,16 @@ def _known(path: Path, recipe: Recipe) -> dict[str, Entry]:
         return {}
     try:
         manifest = read_json(path)
-        if manifest["recipe"] != _plain(recipe):
+        if manifest["recipe"] != json.loads(json.dumps(recipe)):
             return {}
-        entries = [
-            Entry(**{**one, "gop_lengths": tuple(one["gop_lengths"])}) for one in manifest["files"]
-        ]
+        entries = [Entry(**one) for one in manifest["files"]]
+        return {one.source: replace(one, gop_lengths=tuple(one.gop_lengths)) for one in entries}
     except (KeyError, TypeError) as error:
         raise CatalogError(f"{path} is no manifest of redistill; remove it.") from error
-    return {entry.source: entry for entry in entries}
 
 
 def _save(path: Path, recipe: Recipe, entries: dict[str, Entry]) -> None:
-    refused = sum(1 for entry in entries.values() if entry.reason)
-    files = [_plain(entries[name]) for name in sorted(entries)]
-    counts = {"ready": len(files) - refused, "refused": refused}
-    write_json(path, {"recipe": _plain(recipe), **counts, "files": files})
-
-
-def _plain(value: Recipe | Entry) -> dict[str, Any]:
-    """Return a dataclass as JSON knows it: tuples are lists."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(value).items()}
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a file, whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    half = target.with_name(f".{target.name}.tmp")
-    shutil.copyfile(source, half)
-    os.replace(half, target)
+    refused = sum(bool(entry.reason) for entry in entries.values())
+    counts = {"ready": len(entries) - refused, "refused": refused}
+    files = [asdict(entry) for _, entry in sorted(entries.items())]
+    write_json(path, {"recipe": recipe, **counts, "files": files})

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from redistill.errors import ConfigError, VideoError
-from redistill.modality import MODALITIES, check_modality
+from redistill.modality import check_modality
 
 _SHARED_POSITION = 5
 
@@ -46,7 +46,8 @@ def segment_positions(
         else:
             first = round(step * segment)
             index = int(rng.integers(first, max(round(step * (segment + 1)), first + 1)))
-        gop, pos = _locate(ends, index + predicted)
+        gop = int(np.searchsorted(ends, index + predicted, side="right"))
+        pos = index + predicted - int(ends[gop]) + gop_lengths[gop]
         chosen.append(_predicted(gop_lengths, gop, pos) if predicted else (gop, 0))
     return chosen
 
@@ -65,15 +66,13 @@ def shared_positions(
         VideoError: a clip without P frames.
     """
     _check(gop_lengths, segments, True)
-    found: dict[str, list[Position]] = {modality: [] for modality in MODALITIES}
+    chosen = []
     for gop, _ in segment_positions(gop_lengths, "iframe", segments=segments, rng=rng):
         gop, _ = _predicted(gop_lengths, gop, gop_lengths[gop] - 1)
         last = gop_lengths[gop] - 1
         pos = min(_SHARED_POSITION, last) if rng is None else int(rng.integers(1, last + 1))
-        found["iframe"].append((gop, 0))
-        found["mv"].append((gop, pos))
-        found["residual"].append((gop, pos))
-    return found
+        chosen.append((gop, pos))
+    return {"iframe": [(gop, 0) for gop, _ in chosen], "mv": chosen, "residual": list(chosen)}
 
 
 def _check(gop_lengths: Sequence[int], segments: int, predicted: bool) -> None:
@@ -86,16 +85,10 @@ def _check(gop_lengths: Sequence[int], segments: int, predicted: bool) -> None:
         )
 
 
-def _locate(ends: np.ndarray, index: int) -> Position:
-    gop = int(np.searchsorted(ends, index, side="right"))
-    return gop, index - (int(ends[gop - 1]) if gop else 0)
-
-
 def _predicted(gop_lengths: Sequence[int], gop: int, pos: int) -> Position:
     """Return a P frame for (gop, pos): itself, else the nearest before, else the first after."""
     if pos:
         return gop, pos
-    before = [one for one in range(gop) if gop_lengths[one] > 1]
-    if before:
-        return before[-1], gop_lengths[before[-1]] - 1
-    return next((one, 1) for one in range(gop, len(gop_lengths)) if gop_lengths[one] > 1)
+    moving = [one for one, length in enumerate(gop_lengths) if length > 1]
+    before = [one for one in moving if one < gop]
+    return (before[-1], gop_lengths[before[-1]] - 1) if before else (moving[0], 1)

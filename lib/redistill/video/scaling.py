@@ -42,6 +42,6 @@ def scale(x: torch.Tensor, modality: str) -> torch.Tensor:
     values = x.to(torch.float32) / 255
     if check_modality(modality) == "mv":
         return values - 0.5
-    mean = _MEAN if modality == "iframe" else (0.5, 0.5, 0.5)
-    shape = (3, 1, 1)
-    return (values - values.new_tensor(mean).view(shape)) / values.new_tensor(_STD).view(shape)
+    pair = values.new_tensor([_MEAN if modality == "iframe" else (0.5, 0.5, 0.5), _STD])
+    mean, deviation = pair[..., None, None]
+    return (values - mean) / deviation

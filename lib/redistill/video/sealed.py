@@ -1,6 +1,7 @@
 """Labels that are read once, at the end, and counted (design 4)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,4 +77,4 @@ class SealedClips(SealedLabels):
 
     def __init__(self, clips: Sequence["Clip"]) -> None:
         super().__init__([clip.label for clip in clips])
-        self.clips = tuple(clip.without_label() for clip in clips)
+        self.clips = tuple(replace(clip, label=-1) for clip in clips)

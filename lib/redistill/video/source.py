@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import av
 import numpy as np
 from av.codec.context import Flags2
 from av.packet import Packet
@@ -13,7 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from redistill.errors import VideoError
-from redistill.video.container import broken, open_clip, read_packets, video_stream
+from redistill.video.container import decode, read_packets
 from redistill.video.guard import REMEDY, examine
 from redistill.video.motion import SourceMap
 
@@ -45,36 +44,27 @@ class Source:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        with open_clip(self.path) as container:
-            stream = video_stream(self.path, container)
-            packets = read_packets(self.path, container, stream)
-            self._context = stream.codec_context
-            fps = float(stream.average_rate or stream.base_rate or 0)
-        context = self._context
-        context.thread_count = 1
+        context, fps, packets = read_packets(self.path)
         context.flags2 |= Flags2.export_mvs
-        context.options = {"err_detect": "explode"}  # broken data is an error, not a grey block
         types, reason = examine(context.name, context.extradata or b"", [*map(bytes, packets)])
         if reason is None and any(packet.is_discard for packet in packets):
             reason = "an edit list hides some of its frames"
-        self._gops: list[list[tuple[Packet, bool]]] = []
-        lengths: list[int] = []
+        gops: list[list[tuple[Packet, bool]]] = []
         for packet, kind in zip(packets, types, strict=True) if reason is None else ():
             if kind == "I":
-                self._gops.append([])
-                lengths.append(0)
-            if lengths:
-                self._gops[-1].append((packet, bool(kind)))
-                lengths[-1] += bool(kind)
+                gops.append([])
+            if gops:
+                gops[-1].append((packet, bool(kind)))
+        lengths = tuple(sum(coded for _, coded in gop) for gop in gops)
         frames = sum(lengths) if reason is None else len(packets)
         if not frames or not context.width or not context.height:
             raise VideoError(f"{path}: it holds no frames. Remove it or get it again.")
         self.info = VideoInfo(
-            self.path, context.name, context.width, context.height, fps, frames,
-            tuple(lengths), reason,
+            self.path, context.name, context.width, context.height, float(fps or 0), frames,
+            lengths, reason,
         )  # fmt: skip
         self.owner: object = None
-        self._reformatter = VideoReformatter()
+        self._context, self._gops, self._reformatter = context, gops, VideoReformatter()
 
     def rgb(self, frame: VideoFrame) -> np.ndarray:
         """Return a view of the frame as uint8 (H, W, 3) RGB; its rows may be padded."""
@@ -105,16 +95,15 @@ class Source:
         """
         self._context.flush_buffers()
         given = sent = 0
-        for packet, coded in self._gops[gop]:
-            if sent == stop:
-                break
+        for packet, coded in (*self._gops[gop], (None, False)):
+            if given == stop:
+                return
+            if sent == stop and packet is not None:
+                continue
             sent += coded
             for frame in self._send(packet):
                 yield self._check(frame, gop, given)
                 given += 1
-        for frame in self._send(None) if given < stop else ():
-            yield self._check(frame, gop, given)
-            given += 1
         if given < stop:
             raise VideoError(
                 f"{self.path}: GOP {gop} gives {given} frames where its headers announce {stop}. "
@@ -122,10 +111,7 @@ class Source:
             )
 
     def _send(self, packet: Packet | None) -> list[VideoFrame]:
-        try:
-            return self._context.decode(packet)
-        except av.error.FFmpegError as error:
-            raise VideoError(f"{self.path}: {broken(error)}") from error
+        return decode(self.path, self._context, packet)
 
     def _check(self, frame: VideoFrame, gop: int, pos: int) -> VideoFrame:
         info = self.info

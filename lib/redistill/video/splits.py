@@ -1,12 +1,11 @@
 """Clips, groups and folds: what a data set is once its folder has been read."""
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from redistill.errors import CatalogError
-from redistill.files import sha256_json
 from redistill.video.keyed import below
 from redistill.video.sealed import SealedClips
 
@@ -26,10 +25,6 @@ class Clip:
     path: Path
     label: int
     group: str
-
-    def without_label(self) -> "Clip":
-        """Return the clip with its label taken off."""
-        return replace(self, label=-1)
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ class Split:
     test: SealedClips
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Catalog:
     """A data set.
 
@@ -71,7 +66,7 @@ class Catalog:
     clips: tuple[Clip, ...]
     folds: tuple[Fold, ...]
     manifest: str
-    flip: bool
+    flip: bool = True
     dropped: tuple[tuple[str, str], ...] = ()
 
     def fold_numbers(self, wanted: Sequence[int] = ()) -> tuple[int, ...]:
@@ -111,8 +106,7 @@ class Catalog:
             train, val = cut_groups(train, share=val_share, key=(self.name, fold, seed))
         else:
             val = tuple(by_id[name] for name in chosen.val)
-        test = SealedClips([by_id[name] for name in chosen.test])
-        return Split(chosen.name, train, val, test)
+        return Split(chosen.name, train, val, SealedClips([by_id[name] for name in chosen.test]))
 
 
 def cut_groups(
@@ -125,11 +119,10 @@ def cut_groups(
     """
     left, taken = Counter(clip.label for clip in clips), set()
     wanted = Counter({label: max(1, round(share * n)) for label, n in left.items()})
-    groups: dict[str, Counter[int]] = {}
+    groups: defaultdict[str, Counter[int]] = defaultdict(Counter)
     for clip in clips:
-        groups.setdefault(clip.group, Counter())[clip.label] += 1
-    for group in sorted(groups, key=lambda name: below(1 << 60, *key, name)):
-        labels = groups[group]
+        groups[clip.group][clip.label] += 1
+    for group, labels in sorted(groups.items(), key=lambda item: below(1 << 60, *key, item[0])):
         useful = any(wanted[label] > 0 for label in labels)
         if useful and all(left[label] > labels[label] for label in labels):
             left -= labels
@@ -156,29 +149,17 @@ def check_folds(
     for fold in folds:
         trained = {by_id[clip].label for clip in fold.train}
         bare = [label for number, label in enumerate(classes) if number not in trained]
-        if bare:
-            raise CatalogError(
-                f"{name}, fold {fold.name}: no training clips of class {', '.join(bare)}. Add "
-                "clips of other groups, or leave the class out."
-            )
-        if not fold.test:
-            raise CatalogError(f"{name}, fold {fold.name}: no test clips")
         sides = [{by_id[c].group for c in part} for part in (fold.train, fold.val or (), fold.test)]
         both = (sides[0] & sides[2]) | (sides[1] & sides[2]) | (sides[0] & sides[1])
-        if both:
-            raise CatalogError(
-                f"{name}, fold {fold.name}: group {min(both)} is on two sides of the split; move "
-                "its clips to one side"
+        if bare:
+            fault = (
+                f"no training clips of class {', '.join(bare)}. Add clips of other groups, or "
+                "leave the class out."
             )
-
-
-def manifest_hash(
-    classes: Sequence[str],
-    clips: Sequence[Clip],
-    folds: Sequence[Fold],
-    file_hash: Callable[[Clip], str],
-) -> str:
-    """Return the SHA-256 of all that a data set feeds into a run."""
-    rows = [[c.id, c.label, c.group, file_hash(c)] for c in clips]
-    sides = [[f.name, f.train, f.val, f.test] for f in folds]
-    return sha256_json([list(classes), rows, sides])
+        elif not fold.test:
+            fault = "no test clips"
+        elif both:
+            fault = f"group {min(both)} is on two sides of the split; move its clips to one side"
+        else:
+            continue
+        raise CatalogError(f"{name}, fold {fold.name}: {fault}")

@@ -6,13 +6,9 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-SCALES = {
-    "iframe": (1.0, 0.875, 0.75, 0.66),
-    "mv": (1.0, 0.875, 0.75),
-    "residual": (1.0, 0.875, 0.75),
-}
 SHARED_SCALES = (1.0, 0.875, 0.75)
 """Those that all three modalities have: used where they share one crop."""
+SCALES = {"iframe": (*SHARED_SCALES, 0.66), "mv": SHARED_SCALES, "residual": SHARED_SCALES}
 SNAP = 3
 
 

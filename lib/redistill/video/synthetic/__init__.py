@@ -1,26 +1,14 @@
 """The synthetic set: rendered clips with known factors, written as real bitstreams."""
 
-from redistill.video.synthetic.factors import ClipFactors, Mover, draw, plan
+from redistill.video.synthetic.factors import ceilings, draw, plan
 from redistill.video.synthetic.render import motion_clock, path, render
-from redistill.video.synthetic.spec import (
-    DATA_SEEDS,
-    GENERATOR_VERSION,
-    MOTIONS,
-    PER_CLASS,
-    WORLDS,
-    SyntheticSpec,
-)
-from redistill.video.synthetic.worlds import ceilings
+from redistill.video.synthetic.spec import MOTIONS, PER_CLASS, WORLDS, SyntheticSpec
 from redistill.video.synthetic.write import encoder_version, ensure, example, read_rows, stream_path
 
 __all__ = [
-    "DATA_SEEDS",
-    "GENERATOR_VERSION",
     "MOTIONS",
     "PER_CLASS",
     "WORLDS",
-    "ClipFactors",
-    "Mover",
     "SyntheticSpec",
     "ceilings",
     "draw",

@@ -1,6 +1,7 @@
 """What a synthetic set is: its worlds, sizes and options (spec synthetic 1 to 4)."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -14,15 +15,10 @@ SIZE = 112
 FRAMES = 48
 GOP = 12
 GROUP = 10
-DATA_SEEDS = (0, 1, 2, 3, 4)
 
 SHAPES = ("disc", "square", "ring")
 FOREIGN_SHAPES = ("diamond", "cross")
 TEXTURES = ("coarse", "fine")
-TEXTURE_FREQUENCIES = (0.08, 0.22)
-"""Cycles per pixel.  The fine one has a period of 4.5 pixels: after halving the resolution it is
-near the limit, and over a stride of 6 frames it aliases (spec 9.20).  Judge ``crossed`` at full
-resolution and print its accuracy per texture."""
 
 MOTIONS = ("L", "R", "U", "D", "Hs", "Hf", "Vs", "Vf")
 EXTRA_MOTIONS = ("static", "Ha", "Va")
@@ -72,10 +68,10 @@ class SyntheticSpec:
 
     def __post_init__(self) -> None:
         """Refuse what no set can be made of."""
-        _choose("world", self.world, WORLDS)
-        _choose("codec", self.codec, ("mpeg4", "h264"))
+        choose("world", self.world, WORLDS)
+        choose("codec", self.codec, ("mpeg4", "h264"))
         for motion in self.extra_motions:
-            _choose("extra motion", motion, EXTRA_MOTIONS)
+            choose("extra motion", motion, EXTRA_MOTIONS)
         if self.extra_motions and self.world != "motion_led":
             raise CatalogError(
                 f"extra_motions {self.extra_motions} need world 'motion_led', where the motion is "
@@ -89,6 +85,10 @@ class SyntheticSpec:
             raise CatalogError(
                 f"per_class = {self.per_class}: give three numbers above 0 (train, val, test)"
             )
+
+    def group_key(self, split: str, group: str) -> tuple[str | int, ...]:
+        """Return the key of all that the clips of a group share."""
+        return GENERATOR_VERSION, self.world, self.data_seed, split, group
 
     @property
     def motions(self) -> tuple[str, ...]:
@@ -122,7 +122,8 @@ _BOUNDS = (
 )
 
 
-def _choose(what: str, value: str, options: tuple[str, ...]) -> None:
+def choose(what: str, value: str, options: Sequence[str]) -> None:
+    """Refuse a value that is none of the options."""
     if value not in options:
         raise CatalogError(
             f"unknown {what} {value!r}.{nearest(value, options)} Choose from {', '.join(options)}."

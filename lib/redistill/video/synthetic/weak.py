@@ -4,7 +4,6 @@ Each takes the manifest's rows of one split and a seed and returns arrays in the
 rows.  What is true stays in the manifest and in ``truth.csv``; hand it on as ``SealedLabels``.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,18 +30,12 @@ def few(rows: Sequence[Row], *, fraction: float, seed: int) -> np.ndarray:
     """
     if not 0 < fraction <= 1:
         raise CatalogError(f"fraction = {fraction}: must lie above 0 and at most at 1")
-    classes: defaultdict[str, list[int]] = defaultdict(list)
-    for index, row in enumerate(rows):
-        classes[row["label"]].append(index)
-    kept = np.zeros(len(rows), bool)
-    for members in classes.values():
-        members.sort(key=lambda i: _group_first(rows[i], seed))
+    labels, kept = labels_of(rows), np.zeros(len(rows), bool)
+    draws = [[below(1 << 60, "few", seed, row[name]) for name in ("group", "clip")] for row in rows]
+    for label in np.unique(labels):
+        members = sorted(np.flatnonzero(labels == label), key=draws.__getitem__)
         kept[members[: max(1, round(fraction * len(members)))]] = True
     return kept
-
-
-def _group_first(row: Row, seed: int) -> tuple[int, int]:
-    return below(1 << 60, "few", seed, row["group"]), below(1 << 60, "few", seed, row["clip"])
 
 
 def noisy(
@@ -93,7 +86,7 @@ def inexact(rows: Sequence[Row]) -> np.ndarray:
     return np.repeat(labels_of(rows)[:, None], FRAMES // GOP, axis=1)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Sources:
     """Votes of labelling functions.
 
@@ -136,9 +129,7 @@ def sources(
             luck = common if shared else unit("luck", *key, k)
             wrong = alike[below(len(alike), "alike", *key, k)]
             votes[index, k] = label if luck < accuracy[k] else wrong
-    return Sources(
-        names=("shape", "motion sign", "scene"), votes=votes, accuracy=accuracy, coverage=coverage
-    )
+    return Sources(("shape", "motion sign", "scene"), votes, accuracy, coverage)
 
 
 def _lookalikes(spec: SyntheticSpec, label: int) -> tuple[list[int], list[int], list[int]]:

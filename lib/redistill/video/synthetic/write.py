@@ -2,8 +2,10 @@
 
 import csv
 import io
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -17,7 +19,7 @@ from redistill.video.synthetic.spec import GOP, SyntheticSpec
 
 MANIFEST = "manifest.csv"
 TRUTH = "truth.csv"
-Row = dict[str, str]
+Row = Mapping[str, Any]
 
 
 def encoder_version() -> str:
@@ -47,9 +49,8 @@ def ensure(
     if (folder / MANIFEST).exists():
         return folder
     clips = list(plan(spec))
-    hashes = list(
-        spread(partial(_write_clip, spec, folder), clips, workers=workers, progress=progress)
-    )
+    write = partial(_write_clip, spec, folder)
+    hashes = list(spread(write, clips, workers=workers, progress=progress))
     truth = [{"clip": c.clip, "label": c.label, "active_gops": c.active_gops} for c in clips]
     write_atomic(folder / TRUTH, _csv(truth))
     common = {"world": spec.world, "encoder": encoder_version()}
@@ -67,10 +68,9 @@ def example(*, label: int = 0) -> Path:
     return path
 
 
-def stream_path(folder: Path, row: Row | ClipFactors, codec: str) -> Path:
+def stream_path(folder: Path, row: Row, codec: str) -> Path:
     """Return where a clip's stream lies in its set's folder."""
-    split, clip = (row.split, row.clip) if isinstance(row, ClipFactors) else _names(row)
-    return folder / split / f"{clip}{'.mp4' if codec == 'h264' else '.avi'}"
+    return folder / row["split"] / f"{row['clip']}{'.mp4' if codec == 'h264' else '.avi'}"
 
 
 def read_rows(folder: Path, name: str = MANIFEST) -> list[Row]:
@@ -89,20 +89,16 @@ def read_rows(folder: Path, name: str = MANIFEST) -> list[Row]:
         ) from error
 
 
-def _names(row: Row) -> tuple[str, str]:
-    return row["split"], row["clip"]
-
-
 def _write_clip(spec: SyntheticSpec, folder: Path, clip: ClipFactors) -> str:
     """Write one stream if it is not there; return its SHA-256."""
-    path = stream_path(folder, clip, spec.codec)
+    path = stream_path(folder, clip.row(), spec.codec)
     if not path.exists():
         encode = encode_h264 if spec.codec == "h264" else encode_mpeg4
         encode(path, render(spec, clip), fps=25, gop=GOP)
     return sha256_file(path)
 
 
-def _csv(rows: list[dict[str, str | int]]) -> str:
+def _csv(rows: list[Row]) -> str:
     text = io.StringIO()
     table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     table.writeheader()
