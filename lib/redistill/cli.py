@@ -14,8 +14,8 @@ from redistill.config import parse_parameters
 from redistill.config_text import help_table, parameters_cell
 from redistill.configs import config_name, load_config
 from redistill.errors import RedistillError
-from redistill.notebook import read_metadata
-from redistill.status import RunStopped, read_status, runs_in
+from redistill.running.notebook import read_metadata
+from redistill.running.status import RunStopped, read_status, runs_in
 
 _EXIT = {"failed": 1, "killed": 3, "timeout": 4, "disk_full": 5}
 
@@ -83,7 +83,9 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     parameters = parse_parameters(_config(options.notebook), options.parameter)
-    from redistill.run import run_notebook  # a second to import: not before all is checked
+    from redistill.running.runner import (
+        run_notebook,  # a second to import: not before all is checked
+    )
 
     try:
         folder = run_notebook(
@@ -104,7 +106,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _write_reports(folder: Path) -> Path:
     """Write the run's report and the index over it; return the report's path."""
-    from redistill.report import build_index, build_report
+    from redistill.reporting.report import build_index, build_report
 
     path = build_report(folder)
     build_index(folder.parent)
@@ -137,13 +139,13 @@ def _status(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from redistill.report import build_report
+    from redistill.reporting.report import build_report
 
     print(build_report(options.run))
 
 
 def _index(options: argparse.Namespace) -> None:
-    from redistill.report import build_index
+    from redistill.reporting.report import build_index
 
     print(build_index(options.reports))
 

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from redistill.claims import Verdict, ledger, load_claims
 from redistill.errors import ConfigError, RunError, nearest
-from redistill.run_record import read_record
+from redistill.running.run_record import read_record
 
 REFERENCE = Path(__file__).resolve().parents[2] / "reports" / "reference"
 

@@ -14,7 +14,7 @@ from types import NoneType
 from typing import Any, get_args
 
 from redistill.errors import RunError
-from redistill.status import read_status
+from redistill.running.status import read_status
 
 FILE = "rows.jsonl"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")

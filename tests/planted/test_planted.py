@@ -23,8 +23,8 @@ DEFECTS = {
     ),
     "motion not reset at a GOP": (
         "video/gop.py",
-        "        self._source.maps.reset()\n",
-        "",
+        "self._source.maps.reset()",
+        "pass",
         "tests/video/test_reader.py -k starts_anew",
     ),
     "motion applied to the source block instead of the destination": (

@@ -10,7 +10,7 @@ from strict import find, parse, text
 
 from redistill.claims import load_claims
 from redistill.errors import RunError
-from redistill.report import build_index, build_report
+from redistill.reporting.report import build_index, build_report
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def luminance(colour):
 @pytest.mark.parametrize("ground", ["paper", "raised", "faint"])
 def test_every_text_colour_can_be_read(scheme, name, ground):
     """WCAG 2.2 AA asks for a contrast of 4.5."""
-    style = files("redistill").joinpath("templates/style.css").read_text()
+    style = files("redistill.reporting").joinpath("templates/style.css").read_text()
     values = re.findall(rf"--{name}: (#[0-9a-f]{{6}})", style)
     grounds = re.findall(rf"--{ground}: (#[0-9a-f]{{6}})", style)
     light, dark = sorted([luminance(values[scheme]), luminance(grounds[scheme])], reverse=True)

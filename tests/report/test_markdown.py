@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from redistill.markdown import clean, formula, prose, title
+from redistill.reporting.markdown import clean, formula, prose, title
 
 M = "{http://www.w3.org/1998/Math/MathML}"
 

@@ -5,7 +5,7 @@ import base64
 import pytest
 from sample import ROW, code, display, figure, picture, row, shown
 
-from redistill.outputs import accuracy_interval, blocks, number, plain, png, row_tables
+from redistill.reporting.outputs import accuracy_interval, blocks, number, plain, png, row_tables
 
 
 def kinds(*outputs):

@@ -7,7 +7,7 @@ from sample import code, display, figure, markdown, notebook, row, shown, write_
 from strict import find, parse, text
 
 from redistill.errors import RunError
-from redistill.report import build_report
+from redistill.reporting.report import build_report
 
 EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>\x00\x1b[0m"
 

@@ -4,10 +4,10 @@ import signal
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from redistill.cell_state import CellStates
-from redistill.progress import Progress
-from redistill.status import Ending
-from redistill.stop import stop_signals
+from redistill.running.cell_state import CellStates
+from redistill.running.progress import Progress
+from redistill.running.status import Ending
+from redistill.running.stop import stop_signals
 
 
 class Terminal(io.StringIO):
@@ -27,7 +27,7 @@ def test_a_terminal_gets_one_live_line():
 
 def test_a_log_gets_a_line_for_each_cell_that_took_a_second(monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr("redistill.progress.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("redistill.running.progress.time.monotonic", lambda: clock[0])
     stream = io.StringIO()
     progress = Progress(stream=stream)
     for cell, seconds in ((1, 0.5), (2, 61.5)):

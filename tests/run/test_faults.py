@@ -14,8 +14,8 @@ import pytest
 from toy import ToyConfig, notebook
 
 from conftest import PID, kernel_pid, wait_for
-from redistill.run import run_notebook
-from redistill.status import RunStopped, read_status
+from redistill.running.runner import run_notebook
+from redistill.running.status import RunStopped, read_status
 
 CHILD = """import subprocess
 child = subprocess.Popen(["sleep", "60"])

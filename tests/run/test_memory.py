@@ -2,7 +2,7 @@ import os
 import subprocess
 import sys
 
-from redistill.memory import MemoryWatch, OomWatch, oom_files
+from redistill.running.memory import MemoryWatch, OomWatch, oom_files
 
 
 def write(path, text):

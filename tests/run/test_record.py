@@ -13,8 +13,8 @@ from redistill.errors import RunError
 from redistill.files import write_json
 from redistill.record import note_data, read_rows, record, show
 from redistill.rows import Row, row_from_json
-from redistill.run_record import read_record
-from redistill.status import Ending, running, write_status
+from redistill.running.run_record import read_record
+from redistill.running.status import Ending, running, write_status
 
 mpl.use("agg")
 

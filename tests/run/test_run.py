@@ -10,14 +10,14 @@ import pytest
 from toy import ToyConfig, notebook
 
 from conftest import HERE
-from redistill.environment import git_state
 from redistill.errors import ConfigError, RedistillError, RunError
 from redistill.files import sha256_json, slug
 from redistill.record import read_rows
-from redistill.run import run_notebook
-from redistill.run_folder import default_names
-from redistill.run_record import read_record
-from redistill.status import RunStopped, read_status
+from redistill.running.environment import git_state
+from redistill.running.run_folder import default_names
+from redistill.running.run_record import read_record
+from redistill.running.runner import run_notebook
+from redistill.running.status import RunStopped, read_status
 
 CONFIGURE = f"""import os, sys
 sys.path.insert(0, {str(HERE)!r})

@@ -8,7 +8,7 @@ import pytest
 
 from redistill.errors import RedistillError, RunError
 from redistill.files import write_json
-from redistill.status import Ending, read_status, running, runs_in, write_status
+from redistill.running.status import Ending, read_status, running, runs_in, write_status
 
 
 def test_a_living_runner_is_running(tmp_path):
@@ -20,7 +20,7 @@ def test_a_living_runner_is_running(tmp_path):
 def test_a_dead_runner_is_told_by_the_reader(tmp_path):
     code = f"""if True:
         from pathlib import Path
-        from redistill.status import running, write_status
+        from redistill.running.status import running, write_status
         write_status(Path({str(tmp_path)!r}), running())"""
     subprocess.run([sys.executable, "-c", code], check=True)
     status = read_status(tmp_path)

@@ -53,7 +53,9 @@ def main() -> int:
 
     configs.CONFIGS = {"start": "toy:ToyConfig"}
     sys.modules["toy"] = sys.modules[__name__]
-    sys.modules["redistill.report"] = report = types.ModuleType("redistill.report")
+    sys.modules["redistill.reporting.report"] = report = types.ModuleType(
+        "redistill.reporting.report"
+    )
     report.build_report = lambda folder: _page(folder / "report.html")
     report.build_index = lambda folder: _page(folder / "index.html")
     return cli.main()

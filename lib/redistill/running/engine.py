@@ -18,16 +18,16 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from redistill.cell_state import CellStates
-from redistill.execution import Guard
 from redistill.files import write_atomic
-from redistill.kernel import Kernel, open_kernel
-from redistill.progress import Progress, Watch
-from redistill.status import Ending
-from redistill.stop import Stop, stop_signals
+from redistill.running.cell_state import CellStates
+from redistill.running.execution import Guard
+from redistill.running.kernel import Kernel, open_kernel
+from redistill.running.progress import Progress, Watch
+from redistill.running.status import Ending
+from redistill.running.stop import Stop, stop_signals
 
 _IOPUB_PATIENCE = 60  # seconds for outputs to arrive after their cell has ended
-_FACTS = "__import__('redistill.environment', fromlist=['_']).kernel_facts()"
+_FACTS = "__import__('redistill.running.environment', fromlist=['_']).kernel_facts()"
 
 
 class RedistillEngine:

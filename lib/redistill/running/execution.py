@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 from nbclient.exceptions import CellExecutionError
 
-from redistill.kernel import Kernel
-from redistill.memory import OomWatch
-from redistill.progress import Watch
-from redistill.status import Ending, RunStopped
-from redistill.stop import Stop
+from redistill.running.kernel import Kernel
+from redistill.running.memory import OomWatch
+from redistill.running.progress import Watch
+from redistill.running.status import Ending, RunStopped
+from redistill.running.stop import Stop
 
 T = TypeVar("T")
 _TICK = 0.1  # seconds between looks at the kernel

@@ -8,7 +8,7 @@ from typing import Any
 
 from redistill.claims import STATES, Claim, Verdict, ledger, load_claims, overall
 from redistill.errors import RunError
-from redistill.pages import Run, load_run, write_page
+from redistill.reporting.pages import Run, load_run, write_page
 
 # verdict -> (sign, tone); the word always stands beside the sign
 _SIGNS = (("✓", "good"), ("✕", "bad"), ("≈", "open"), ("—", "mute"), ("○", "mute"))

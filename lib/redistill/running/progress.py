@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from redistill.memory import MemoryWatch
-from redistill.status import BEAT
+from redistill.running.memory import MemoryWatch
+from redistill.running.status import BEAT
 
 
 class Progress:

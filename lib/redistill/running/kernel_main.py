@@ -1,4 +1,4 @@
-"""The process of a kernel (``python -m redistill.kernel_main -f FILE``): dies with its runner.
+"""A kernel's process (``python -m redistill.running.kernel_main -f FILE``): dies with its runner.
 
 A runner killed by SIGKILL cannot end its kernel.  ipykernel looks once a second whether its parent
 changed, but cannot look while a cell holds the interpreter; Linux can be asked to send a signal.

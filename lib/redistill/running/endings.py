@@ -6,7 +6,7 @@ import re
 from papermill.exceptions import PapermillExecutionError
 
 from redistill.errors import RedistillError
-from redistill.status import Ending, RunStopped
+from redistill.running.status import Ending, RunStopped
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # As Python words such an error in a cell, and as libraries written in Rust do.

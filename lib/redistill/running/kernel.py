@@ -25,7 +25,7 @@ _PATIENCE = 3.0  # seconds that a kernel has to end politely
 class _ThisPython(KernelSpecManager):
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         """Return the running Python, whatever is asked for."""
-        command = [sys.executable, "-m", "redistill.kernel_main", "-f", "{connection_file}"]
+        command = [sys.executable, "-m", "redistill.running.kernel_main", "-f", "{connection_file}"]
         command.append("--HistoryManager.hist_file=:memory:")
         return KernelSpec(argv=command, display_name="Python 3", language="python")
 

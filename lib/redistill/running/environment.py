@@ -17,7 +17,7 @@ _PACKAGES = (
     *("redistill", "torch", "torchvision", "av", "numpy", "scipy", "pandas", "safetensors"),
     *("pyhessian", "matplotlib", "seaborn", "papermill", "nbclient", "ipykernel", "jupyterlab"),
 )
-_LIBRARY = Path(__file__).resolve().parent
+_LIBRARY = Path(__file__).resolve().parents[1]
 
 
 def environment() -> dict[str, Any]:

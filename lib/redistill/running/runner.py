@@ -13,15 +13,15 @@ from papermill import execute_notebook
 
 from redistill.config import as_json, config_hash, plain, resolve
 from redistill.configs import config_name, load_config
-from redistill.endings import ending_of
-from redistill.environment import environment, library_hash
 from redistill.files import write_atomic, write_json
-from redistill.notebook import check_parameters_cell, notebook_hash, read_notebook
-from redistill.progress import Progress, Watch
-from redistill.run_folder import default_names, new_folder
-from redistill.run_record import build_record
-from redistill.status import Ending, RunStopped, now, running, write_status
-from redistill.stop import Stop, stop_signals
+from redistill.running.endings import ending_of
+from redistill.running.environment import environment, library_hash
+from redistill.running.notebook import check_parameters_cell, notebook_hash, read_notebook
+from redistill.running.progress import Progress, Watch
+from redistill.running.run_folder import default_names, new_folder
+from redistill.running.run_record import build_record
+from redistill.running.status import Ending, RunStopped, now, running, write_status
+from redistill.running.stop import Stop, stop_signals
 
 _BALLAST = ".ballast"  # given up when the disk is full, so that the status can still be told
 _THREADS = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from redistill.endings import DISK_FULL
 from redistill.errors import RunError
 from redistill.files import inside, slug
-from redistill.status import Ending, RunStopped
+from redistill.running.endings import DISK_FULL
+from redistill.running.status import Ending, RunStopped
 
 
 def new_folder(reports: Path, names: Iterable[str]) -> Path:

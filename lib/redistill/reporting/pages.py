@@ -12,10 +12,10 @@ from markupsafe import Markup
 
 from redistill.errors import RedistillError
 from redistill.files import read_json, write_atomic
-from redistill.markdown import clean
-from redistill.outputs import number
-from redistill.run_record import FILE, read_record
-from redistill.status import read_status
+from redistill.reporting.markdown import clean
+from redistill.reporting.outputs import number
+from redistill.running.run_record import FILE, read_record
+from redistill.running.status import read_status
 
 # state of a run -> (sign, tone), all others being failures; the sign and the word carry the
 # meaning, colour only repeats it
@@ -141,7 +141,7 @@ def optional_json(path: Path) -> Mapping[str, Any]:
 
 @cache
 def _environment() -> Environment:
-    loader = PackageLoader("redistill")
+    loader = PackageLoader("redistill.reporting")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, finalize=lambda v: v if isinstance(v, Markup) else clean(str(v)),

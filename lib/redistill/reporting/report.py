@@ -11,10 +11,10 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from redistill.errors import RunError
-from redistill.index import build_index
-from redistill.markdown import clean, title
-from redistill.outputs import Block, Figure, accuracy_interval, blocks, joined, number
-from redistill.pages import Run, flat, load_run, optional_json, write_page
+from redistill.reporting.index import build_index
+from redistill.reporting.markdown import clean, title
+from redistill.reporting.outputs import Block, Figure, accuracy_interval, blocks, joined, number
+from redistill.reporting.pages import Run, flat, load_run, optional_json, write_page
 
 __all__ = ["build_index", "build_report"]
 

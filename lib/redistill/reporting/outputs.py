@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from redistill import stats
-from redistill.markdown import clean, prose
 from redistill.record import FIGURE_MIME, ROW_MIME
+from redistill.reporting.markdown import clean, prose
 
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 

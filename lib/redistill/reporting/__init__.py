@@ -1,0 +1,1 @@
+"""Pages over runs: a report each, and an index of claims over all of them."""

@@ -1,0 +1,1 @@
+"""Run a notebook in a folder of its own, and say truly what became of it."""
