@@ -83,9 +83,8 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     parameters = parse_parameters(_config(options.notebook), options.parameter)
-    from redistill.running.runner import (
-        run_notebook,  # a second to import: not before all is checked
-    )
+    # A second to import: not before all is checked.
+    from redistill.running.runner import run_notebook
 
     try:
         folder = run_notebook(

@@ -12,10 +12,6 @@ class RedistillError(Exception):
     """
 
 
-class RedistillWarning(UserWarning):
-    """Something a reader must know that does not stop the run; an error in the tests."""
-
-
 class ConfigError(RedistillError):
     """A parameter that is unknown, of the wrong type, or out of range."""
 

@@ -25,7 +25,7 @@ class Phase:
     """What determines a trained network, besides its initial weights, its data and the source.
 
     Attributes:
-        name: a slug, for example ``synthetic-0-mv``.
+        name: a slug, for example ``mv``.
         steps: optimiser steps wanted; whole epochs are trained, so at least this many are made.
         batch: clips a step.
         lr: peak learning rate of AdamW; warmed up over a tenth of the steps, then a half cosine.

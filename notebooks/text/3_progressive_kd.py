@@ -104,7 +104,8 @@ last = len(gop) - 1
 
 # %%
 picture = figures.gop_pictures(gop.frame(0), gop.frame(last), gop.motion(last), gop.residual(last))
-show(picture, tables.gop(gop), name="gop", caption=f"Clip {clip.id}, first GOP, frame {last}.")
+levels = tables.gop(gop)
+show(picture, levels, name="gop", caption=f"Clip {clip.id}, first GOP, frame {last}.")
 
 # %% [markdown]
 # Nothing is lost on the way: the I-frame, moved, plus the residual is the frame, to the last bit. How
@@ -113,7 +114,6 @@ show(picture, tables.gop(gop), name="gop", caption=f"Clip {clip.id}, first GOP, 
 # add up: the residual may even exceed the plain difference of the two frames.
 
 # %%
-levels = tables.gop(gop)
 for frame in (1, last):
     for what in ("change", "residual", "error"):
         record("grey_levels", levels[what][frame], rtol=1e-6, of=what, frame=frame)
@@ -170,7 +170,7 @@ feeds = open_feeds(split, config, flip=catalog.flip, say=line.say)
 # machine these agree to rounding; a wrong sign, scaling or label shows here.
 
 # %%
-from redistill.methods.streams import phase
+from redistill.methods.streams import phase, predict_all, train_streams
 from redistill.train import first_losses
 
 for modality, net in nets.items():
@@ -184,10 +184,9 @@ for modality, net in nets.items():
 # killed goes on from its last epoch to the same bits.
 
 # %%
-from redistill.methods.streams import predict_all, train_streams
 from redistill.scores import FoldScores
 
-scores, journals, reads = [], [], 0
+scores, journals, reads, undecoded = [], [], 0, set()
 for fold in folds:
     if fold != folds[0]:
         split = catalog.split(fold, seed=config.seed)
@@ -198,6 +197,7 @@ for fold in folds:
     scores.append(FoldScores(fold, logits, labels))
     journals.append(tables.journal(trained))
     reads += split.test.reads
+    undecoded |= set(feeds.dropped)
 line.say("")
 
 # %%
@@ -221,7 +221,8 @@ for row in result.itertuples():
     record("accuracy", row.accuracy, unit="fraction", n=row.n, atol=0.15, arm=arm,
            modality=row.modality, split=row.split, fold=fold_name)
 record("number", reads, of="reads of test labels")
-note_data(sealed_reads=reads)
+record("number", len(undecoded), of="clips that failed to decode")
+note_data(sealed_reads=reads, undecoded=sorted(undecoded))
 
 # %%
 test = result[result["split"] == "test"]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from redistill.video import encode_mpeg4
+from redistill.video import encode_mpeg4, probe
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "notebooks" / "3_progressive_kd.ipynb"
@@ -166,3 +166,24 @@ def test_a_wrong_parameter_stops_at_once(tmp_path, clips, name, value, said):
     assert not (tmp_path / "r").exists()
     assert not (tmp_path / "c").exists()
     assert time.monotonic() - started < 10  # nothing was started; the bound is only for that
+
+
+def test_a_clip_that_only_fails_to_decode_is_counted_too(tmp_path, clips):
+    """The guard reads headers and lets it pass; what the decoder then refuses must be told."""
+    root = broken(clips, tmp_path, "nothing yet")
+    one = root / "right" / "0.avi"
+    whole = bytearray(one.read_bytes())
+    packet = whole.index(b"00dc", len(whole) // 4)
+    whole[packet + 60 : packet + 400] = bytes(340)
+    one.write_bytes(whole)
+    assert probe(one).reason is None
+    done = subprocess.run(
+        command(root, tmp_path / "r", on_bad="drop", steps=2), env=environment(tmp_path / "c"),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = results(tmp_path / "r")
+    counts = {keys["of"]: value for name, value, keys in rows if name == "number"}
+    assert (counts["dropped"], counts["clips that failed to decode"]) == (0, 1)
+    (record,) = (tmp_path / "r").glob("*/record.json")
+    assert json.loads(record.read_text())["data"]["undecoded"][0][0] == "right/0.avi"
