@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from redistill.video.scaling import scale
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -14,13 +16,19 @@ class Batch:
 
     Attributes:
         inputs: (B, S, C, h, w) uint8, the integer stage of one modality.
+        modality: of the inputs.
         labels: (B,) int64.
         clips: names of the clips, for messages.
     """
 
     inputs: Tensor
+    modality: str
     labels: Tensor
     clips: tuple[str, ...]
+
+    def ready(self, device: str) -> Tensor:
+        """Return what the network takes: the inputs on the device, scaled, float32."""
+        return scale(self.inputs.to(device, non_blocking=True), self.modality)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +76,7 @@ class Feed:
         chosen = torch.as_tensor(indices)
         return Batch(
             inputs=self.views[view].index_select(0, chosen),
+            modality=self.modality,
             labels=self.labels[chosen],
             clips=tuple(self.clips[i] for i in indices),
         )

@@ -7,12 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from redistill.feed import Batch, Feed
-from redistill.video.clips import scale
 
 
 def forward(net: nn.Module, batch: Batch, *, device: str, amp: bool) -> Tensor:
-    """Return float32 logits (B, K): the transfer, the scaling of the modality, the network."""
-    inputs = scale(batch.inputs.to(device, non_blocking=True), net.modality)
+    """Return float32 logits (..., B, K): the transfer, the scaling of the modality, the network."""
+    inputs = batch.ready(device)
     with torch.autocast(device, dtype=torch.bfloat16, enabled=amp):
         return net(inputs).float()
 
@@ -35,15 +34,20 @@ def evaluating(net: nn.Module) -> Iterator[nn.Module]:
 
 
 def predict(net: nn.Module, feed: Feed, *, device: str = "cpu", amp: bool = False) -> Tensor:
-    """Return the logits (N, K) of all clips, float32 on the CPU, in the order of the feed.
+    """Return the logits (..., N, K) of all clips, float32 on the CPU, in the order of the feed.
 
     The network is read in eval mode and left in the mode it was in: not a bit of it changes.
     """
     with evaluating(net):
         logits = [forward(net, b, device=device, amp=amp).cpu() for b in feed.inorder()]
-        return torch.cat(logits)
+        return torch.cat(logits, dim=-2)
 
 
-def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Return the share of clips whose largest logit (N, K) is at its label (N,)."""
-    return (logits.argmax(1) == labels).float().mean().item()
+def accuracy(logits: Tensor, labels: Tensor) -> float | list:
+    """Return the share of clips whose largest logit is at its label (N,).
+
+    Args:
+        logits: (N, K), or several networks' (..., N, K): then nested lists of shares.
+        labels: (N,) int64.
+    """
+    return (logits.argmax(-1) == labels).float().mean(-1).tolist()

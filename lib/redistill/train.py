@@ -14,19 +14,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from redistill import checkpoint
 from redistill.errors import RunError
 from redistill.feed import Feed
 from redistill.files import cache_root, slug, write_json
-from redistill.optim import decayed, schedule
+from redistill.optim import make_optimizer, schedule
 from redistill.phase import Objective, Phase, cross_entropy, phase_key
 from redistill.predict import accuracy, forward, predict, settle
 
-Tick = Callable[[Mapping[str, float]], None]
+Tick = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,26 @@ class Trained:
         journal: one dict an epoch: epoch, loss, lr, seconds, and val (accuracy) where asked for.
         found: whether the phase was found finished.
         key: hash of all that determines it.
+        watched: (epochs, ..., N) uint8, the class of each watched clip after each epoch.
     """
 
     net: nn.Module
-    journal: list[dict[str, float]]
+    journal: list[dict[str, Any]]
     found: bool
     key: str = field(repr=False)
+    watched: Tensor | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What a phase works with."""
+
+    phase: Phase
+    net: nn.Module
+    feed: Feed
+    val: Feed | None
+    watch: Feed | None
+    objective: Objective
 
 
 def run_phase(
@@ -52,6 +67,7 @@ def run_phase(
     feed: Feed,
     *,
     val: Feed | None = None,
+    watch: Feed | None = None,
     objective: Objective = cross_entropy,
     tick: Tick | None = None,
 ) -> Trained:
@@ -62,6 +78,7 @@ def run_phase(
         net: with its initial weights; they are part of the phase's identity.
         feed: the training clips.
         val: clips whose accuracy is noted in the journal after each epoch; it decides nothing.
+        watch: clips whose predicted classes are kept after each epoch, labels unread.
         objective: the loss; its module's source is part of the phase's identity.
         tick: called with each new line of the journal.
 
@@ -69,62 +86,57 @@ def run_phase(
         RunError: a loss that is not finite, a broken checkpoint.
     """
     torch.set_num_threads(phase.threads)
-    key = phase_key(phase, net, feed, val=val, objective=objective, loop=__name__)
+    job = _Job(phase=phase, net=net, feed=feed, val=val, watch=watch, objective=objective)
+    key = phase_key(phase, net, (feed, val, watch), objective=objective, loop=__name__)
     folder = cache_root() / "phases" / f"{slug(phase.name)}-{key[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     net.to(phase.device, memory_format=_memory_format(phase))
     with _locked(folder):
-        journal, found = _train(phase, net, feed, val, objective, folder, tick)
-    return Trained(net=settle(net), journal=journal, found=found, key=key)
+        journal, watched, found = _train(job, folder, tick)
+    kept = torch.stack(watched) if watched else None
+    return Trained(net=settle(net), journal=journal, found=found, key=key, watched=kept)
 
 
 def _train(
-    phase: Phase,
-    net: nn.Module,
-    feed: Feed,
-    val: Feed | None,
-    objective: Objective,
-    folder: Path,
-    tick: Tick | None,
-) -> tuple[list[dict[str, float]], bool]:
-    """Train from the last checkpoint on; return the journal and whether nothing was left to do."""
-    path, epochs = folder / "checkpoint.safetensors", phase.epochs(feed)
-    optimizer = torch.optim.AdamW(decayed(net, phase.weight_decay), lr=phase.lr)
+    job: _Job, folder: Path, tick: Tick | None
+) -> tuple[list[dict[str, Any]], list[Tensor], bool]:
+    """Train from the last checkpoint on; return journal, watched, whether nothing was left."""
+    phase, path, epochs = job.phase, folder / "checkpoint.safetensors", job.phase.epochs(job.feed)
+    optimizer = make_optimizer(phase, job.net)
     checkpoint.seed_random(phase.seed)  # dropout, say, must not depend on what ran before
-    journal = _resume(path, net, optimizer, phase) if path.exists() else []
+    journal, watched = _resume(path, job, optimizer) if path.exists() else ([], [])
     found = len(journal) >= epochs
     for epoch in range(len(journal), epochs):
         started = time.perf_counter()
-        loss = _epoch(phase, net, feed, objective, optimizer, epoch)
+        loss = _epoch(job, optimizer, epoch)
         line = {"epoch": epoch + 1, "loss": loss, "lr": optimizer.param_groups[0]["lr"]}
-        if val is not None:
-            logits = predict(net, val, device=phase.device, amp=phase.amp)
-            line["val"] = accuracy(logits, val.labels)
+        if job.val is not None:
+            logits = predict(job.net, job.val, device=phase.device, amp=phase.amp)
+            line["val"] = accuracy(logits, job.val.labels)
+        if job.watch is not None:
+            logits = predict(job.net, job.watch, device=phase.device, amp=phase.amp)
+            watched.append(logits.argmax(-1).to(torch.uint8))
         line["seconds"] = round(time.perf_counter() - started, 3)
         journal.append(line)
-        _save(path, net, optimizer, phase, journal)
+        _save(path, job, optimizer, journal, watched)
         write_json(folder / "journal.json", {"epochs": epochs, "journal": journal})
         if tick:
             tick(line)
-    return journal, found
+    return journal, watched, found
 
 
-def _epoch(
-    phase: Phase,
-    net: nn.Module,
-    feed: Feed,
-    objective: Objective,
-    optimizer: torch.optim.Optimizer,
-    epoch: int,
-) -> float:
+def _epoch(job: _Job, optimizer: torch.optim.Optimizer, epoch: int) -> float:
     """Train one epoch; return the mean loss over its clips."""
+    phase, net, feed = job.phase, job.net, job.feed
     net.train()
     total, steps = 0.0, feed.steps(phase.batch)
     last = phase.epochs(feed) * steps
     for number, batch in enumerate(feed.epoch(epoch, batch=phase.batch, seed=phase.seed)):
+        now = epoch * steps + number
         for group in optimizer.param_groups:
-            group["lr"] = phase.lr * schedule(epoch * steps + number, last)
-        loss = objective(forward(net, batch, device=phase.device, amp=phase.amp), batch)
+            group["lr"] = phase.lr * group["scale"] * schedule(now, last, phase.drops)
+        logits = forward(net, batch, device=phase.device, amp=phase.amp)
+        loss = job.objective(logits, batch, now / last)
         value = loss.item()
         if not math.isfinite(value):
             raise RunError(
@@ -151,15 +163,17 @@ def first_losses(
 
     Training on another CPU agrees to rounding in its first steps and to nothing after twenty, so
     these are the numbers in which a wrong sign or a dropped factor shows.  ``net`` is not changed.
-    The peak learning rate is used from the first step on.
+    The peak learning rate is used from the first step on; the objective is told that the steps
+    are spread over all of the training (0, 1/4, 1/2), so that a change of teachers shows.
     """
     torch.set_num_threads(phase.threads)
     twin = copy.deepcopy(net).to(phase.device).train()
-    optimizer = torch.optim.AdamW(decayed(twin, phase.weight_decay), lr=phase.lr)
+    optimizer = make_optimizer(phase, twin)
     batch = next(feed.epoch(0, batch=phase.batch, seed=phase.seed))
     losses = []
-    for _ in range(steps):
-        loss = objective(forward(twin, batch, device=phase.device, amp=False), batch)
+    for step in range(steps):
+        logits = forward(twin, batch, device=phase.device, amp=False)
+        loss = objective(logits, batch, step / (steps + 1))
         losses.append(loss.item())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -169,26 +183,29 @@ def first_losses(
 
 def _save(
     path: Path,
-    net: nn.Module,
+    job: _Job,
     optimizer: torch.optim.Optimizer,
-    phase: Phase,
-    journal: list[dict[str, float]],
+    journal: list[dict[str, Any]],
+    watched: list[Tensor],
 ) -> None:
     slots, settings = checkpoint.pack_optimizer(optimizer)
-    states, generators = checkpoint.pack_random(torch.device(phase.device))
-    weights = {f"net.{name}": t for name, t in net.state_dict().items()}
+    states, generators = checkpoint.pack_random(torch.device(job.phase.device))
+    weights = {f"net.{name}": t for name, t in job.net.state_dict().items()}
+    seen = {f"watched.{epoch}": classes for epoch, classes in enumerate(watched)}
     meta = {"journal": journal, "optimizer": settings, "random": generators}
-    checkpoint.save_checkpoint(path, weights | slots | states, meta)
+    checkpoint.save_checkpoint(path, weights | slots | states | seen, meta)
 
 
 def _resume(
-    path: Path, net: nn.Module, optimizer: torch.optim.Optimizer, phase: Phase
-) -> list[dict[str, float]]:
+    path: Path, job: _Job, optimizer: torch.optim.Optimizer
+) -> tuple[list[dict[str, Any]], list[Tensor]]:
     tensors, meta = checkpoint.load_checkpoint(path)
-    checkpoint.restore(net, tensors)
+    checkpoint.restore(job.net, tensors)
     checkpoint.unpack_optimizer(optimizer, tensors, meta["optimizer"])
-    checkpoint.unpack_random(tensors, meta["random"], torch.device(phase.device))
-    return list(meta["journal"])
+    checkpoint.unpack_random(tensors, meta["random"], torch.device(job.phase.device))
+    journal = list(meta["journal"])
+    seen = [f"watched.{epoch}" for epoch in range(len(journal))]
+    return journal, [tensors[name] for name in seen if name in tensors]
 
 
 def _memory_format(phase: Phase) -> torch.memory_format:

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from torch import nn
 
 from redistill import checkpoint, source
 from redistill.cost import count
-from redistill.errors import RunError
+from redistill.errors import ConfigError, RunError
 from redistill.nets.streams import build_stream
-from redistill.optim import decayed, schedule
+from redistill.optim import make_optimizer, schedule
+from redistill.phase import Phase
 
 
 def test_random_states_come_back():
@@ -51,7 +53,7 @@ def test_meta_and_tensors_round_trip(tmp_path):
 
 def test_source_in_reach_follows_imports():
     reached = source.reachable("redistill.train")
-    assert {"redistill.train", "redistill.optim", "redistill.video.clips"} <= reached
+    assert {"redistill.train", "redistill.optim", "redistill.video.scaling"} <= reached
     assert "redistill.cli" not in reached
 
 
@@ -75,12 +77,38 @@ def test_schedule_warms_up_and_ends_near_zero():
     assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
 
 
+def test_a_stepped_schedule_drops_tenfold():
+    rates = [schedule(step, 300, (1 / 2, 2 / 3, 5 / 6)) for step in range(300)]
+    assert rates[:150] == [1] * 150
+    assert rates[150:200] == pytest.approx([0.1] * 50)
+    assert rates[200:250] == pytest.approx([0.01] * 50)
+    assert rates[250:] == pytest.approx([0.001] * 50)
+
+
+PHASE = Phase(name="x", steps=1, batch=2, lr=0.1, weight_decay=0.5, seed=0)
+
+
 def test_only_matrices_decay():
     net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Linear(3, 2))
-    decay, plain = decayed(net, 0.5)
+    decay, plain = make_optimizer(PHASE, net).param_groups
     assert [tuple(p.shape) for p in decay["params"]] == [(3, 2, 3, 3), (2, 3)]
     assert len(plain["params"]) == 4
     assert (decay["weight_decay"], plain["weight_decay"]) == (0.5, 0.0)
+
+
+def test_shares_of_the_learning_rate_and_the_papers_optimiser():
+    net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Linear(3, 2))
+    phase = replace(PHASE, optimizer="adam", eps=1e-3, scales=(("2.", 1.0), ("", 0.01)))
+    optimizer = make_optimizer(phase, net)
+    shares = {tuple(p.shape): g["scale"] for g in optimizer.param_groups for p in g["params"]}
+    assert shares == {(2, 3): 1, (2,): 1, (3, 2, 3, 3): 0.01, (3,): 0.01}
+    assert type(optimizer) is torch.optim.Adam
+    assert {g["eps"] for g in optimizer.param_groups} == {1e-3}
+
+
+def test_an_optimiser_that_there_is_not_is_named():
+    with pytest.raises(ConfigError, match="'sgd': adamw or adam"):
+        replace(PHASE, optimizer="sgd")
 
 
 @pytest.mark.parametrize(
