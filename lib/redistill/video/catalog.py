@@ -1,4 +1,4 @@
-"""Open a data set by name: synthetic, Weizmann, UT-Interaction, or any folder of class folders."""
+"""Open a data set by name: synthetic, one of the real ones, or any folder of class folders."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +10,7 @@ from typing import Any
 from redistill.errors import CatalogError, nearest
 from redistill.files import sha256_file, sha256_json
 from redistill.video.folders import admit, class_files, clip_id, find_root, read_groups
+from redistill.video.official import Dropped, Look, official_clips
 from redistill.video.parallel import Progress
 from redistill.video.splits import Catalog, Clip, Fold, Split, check_folds, cut_groups
 from redistill.video.synthetic import PER_CLASS, SyntheticSpec, ensure, read_rows, stream_path
@@ -18,9 +19,7 @@ from redistill.video.synthetic.weak import permuted
 
 __all__ = ["DATASETS", "Catalog", "Clip", "Fold", "Split", "open_catalog"]
 
-DATASETS = ("synthetic", "weizmann", "ut_interaction", "folder")
-Dropped = tuple[tuple[str, str], ...]
-Look = Callable[[Path, Sequence[Path]], tuple[list[Path], Dropped]]
+DATASETS = ("synthetic", "weizmann", "ut_interaction", "ucf101", "hmdb51", "folder")
 
 
 def open_catalog(
@@ -43,7 +42,8 @@ def open_catalog(
         progress: called with (done, total) files.
         **options: ``synthetic``: the fields of ``SyntheticSpec``, ``size`` (a name of
             ``PER_CLASS``) and ``sham`` (``labels``, ``frames``).  ``ut_interaction``: ``folds``
-            (``sequence``, ``set``).  ``folder``: ``flip``, ``test_share``.
+            (``sequence``, ``set``).  ``ucf101``, ``hmdb51``: ``lists``, the folder of the official
+            lists where it is not in ``root``.  ``folder``: ``flip``, ``test_share``.
 
     Raises:
         CatalogError: unknown data set or option, or a folder or file that cannot be used.
@@ -52,6 +52,8 @@ def open_catalog(
         "synthetic": (_synthetic, {f.name for f in fields(SyntheticSpec)} | {"size", "sham"}),
         "weizmann": (_weizmann, set()),
         "ut_interaction": (_ut_interaction, {"folds"}),
+        "ucf101": (partial(_official, "ucf101", on_bad), {"lists"}),
+        "hmdb51": (partial(_official, "hmdb51", on_bad), {"lists"}),
         "folder": (_folder, {"flip", "test_share"}),
     }
     choose("data set", dataset, DATASETS)
@@ -121,6 +123,13 @@ def _ut_interaction(folder: Path, look: Look, *, folds: str = "sequence") -> Cat
         sides = [tuple(c.id for c in clips if c.group.startswith(s)) for s in ("set1", "set2")]
         chosen = [Fold("set1-set2", *sides)]
     return _finish("ut_interaction", classes, clips, chosen, dropped=dropped)
+
+
+def _official(
+    name: str, on_bad: str, folder: Path, look: Look, *, lists: Path | str | None = None
+) -> Catalog:
+    *found, dropped = official_clips(name, folder, look, on_bad=on_bad, lists=lists)
+    return _finish(name, *found, dropped=dropped)
 
 
 def _folder(folder: Path, look: Look, *, flip: bool = True, test_share: float = 0.25) -> Catalog:
