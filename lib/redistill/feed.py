@@ -1,6 +1,6 @@
 """Batches for the training loop: every clip once an epoch, in an order keyed by seed and epoch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,28 +55,37 @@ class Feed:
 
     def steps(self, batch: int) -> int:
         """Return the number of batches of an epoch."""
-        return -(-len(self) // batch)
+        return steps(len(self), batch)
 
     def epoch(self, epoch: int, *, batch: int, seed: int) -> Iterator[Batch]:
-        """Yield every clip once, in an order drawn from (seed, epoch) alone.
+        """Yield every clip once, in an order drawn from (seed, epoch) alone."""
+        for part in shuffled(len(self), epoch, batch=batch, seed=seed):
+            yield self._take(part, epoch % len(self.views))
 
-        The batches are as even as can be: a remainder of one clip would leave BatchNorm nothing
-        to normalise over.
-        """
-        order = np.random.default_rng([seed, epoch]).permutation(len(self))
-        for part in np.array_split(order, self.steps(batch)):
-            yield self._take(part.tolist(), epoch % len(self.views))
+    def inorder(self, *, batch: int = 64, view: int = 0) -> Iterator[Batch]:
+        """Yield every clip once, in the order of the catalogue, in one view."""
+        for part in torch.arange(len(self)).split(batch):
+            yield self._take(part, view)
 
-    def inorder(self, *, batch: int = 64) -> Iterator[Batch]:
-        """Yield every clip once, in the order of the catalogue, in view 0."""
-        for start in range(0, len(self), batch):
-            yield self._take(range(start, min(start + batch, len(self))), 0)
-
-    def _take(self, indices: Sequence[int], view: int) -> Batch:
-        chosen = torch.as_tensor(indices)
+    def _take(self, chosen: Tensor, view: int) -> Batch:
         return Batch(
             inputs=self.views[view].index_select(0, chosen),
             modality=self.modality,
             labels=self.labels[chosen],
-            clips=tuple(self.clips[i] for i in indices),
+            clips=tuple(self.clips[i] for i in chosen.tolist()),
         )
+
+
+def steps(clips: int, batch: int) -> int:
+    """Return the number of batches of an epoch."""
+    return -(-clips // batch)
+
+
+def shuffled(clips: int, epoch: int, *, batch: int, seed: int) -> list[Tensor]:
+    """Return the places of the clips in each batch of an epoch, int64 (B,) each.
+
+    The batches are as even as can be: a remainder of one clip would leave BatchNorm nothing to
+    normalise over.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(clips)
+    return [torch.as_tensor(part) for part in np.array_split(order, steps(clips, batch))]

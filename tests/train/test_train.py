@@ -134,7 +134,7 @@ def test_resume_shares_no_tensor_with_the_checkpoint(cache, feed):
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_clips_named(cache, feed):
-    def broken(logits, batch):
+    def broken(logits, batch, done):
         loss = cross_entropy(logits, batch)
         return loss * float("nan") if "clip07" in batch.clips else loss
 

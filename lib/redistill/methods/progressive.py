@@ -17,11 +17,8 @@ class ProgressiveConfig:
         "quick": {},
         "standard": {
             "set_size": "standard",
-            "size": 112,
-            "width": 32,
-            "depth": 18,
-            "views": 8,
-            "steps": 1500,
+            "views": 4,
+            "steps": 900,
         },
     }
 
@@ -47,6 +44,7 @@ class ProgressiveConfig:
     segments: int = param(3, help="samples of a clip", low=1, high=64)
     size: int = param(56, help="side of the networks' input, pixels", low=32, high=512)
     views: int = param(8, help="augmented views of a training clip, held in memory", low=1)
+    stream: bool = param(False, help="decode in every epoch instead of holding the views")
     depth: int = param(
         10, help="layers of the motion and residual networks", choices=(10, 18, 34, 50)
     )
@@ -55,6 +53,10 @@ class ProgressiveConfig:
     )
     width: int = param(16, help="channels of the first stage", low=2, high=256)
     steps: int = param(260, help="optimiser steps of each network", low=1)
+    arms: tuple[str, ...] = param(
+        ("ce", "kd_iframe", "pkd"), help="who teaches the internal classifiers"
+    )
+    ic_steps: int = param(130, help="optimiser steps of the internal classifiers", low=1)
     batch: int = param(32, help="clips a step", low=2)
     lr: float = param(4e-3, help="peak learning rate", low=0)
     weight_decay: float = param(0.05, help="of kernels and matrices", low=0)
