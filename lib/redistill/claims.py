@@ -1,7 +1,7 @@
 """The ledger: what the papers claim, and the verdict our records give on each claim.
 
-The rules are those of spec claims, "How a verdict is reached".  Everything here is a pure
-function of the claims and of records (the content of record.json files).
+The rules (redistill.rules) are those of spec claims, "How a verdict is reached".  Everything here
+is a pure function of the claims and of records (the content of record.json files).
 """
 
 import tomllib
@@ -9,26 +9,31 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from inspect import signature
+from itertools import pairwise
 from typing import Any
 
 from redistill import stats
 from redistill.errors import ConfigError, nearest
-from redistill.pairing import Comparison, Record, comparisons
+from redistill.pairing import ENDPOINT, Comparison, Contrast, Record, comparisons
+from redistill.rules import (
+    ALPHA,
+    INCONCLUSIVE,
+    NOT_REPRODUCED,
+    NOT_RUN,
+    NOT_TESTABLE,
+    REPRODUCED,
+    judge,
+)
 
-REPRODUCED = "reproduced"
-NOT_REPRODUCED = "not reproduced"
-INCONCLUSIVE = "inconclusive"
-NOT_TESTABLE = "not testable here"
-NOT_RUN = "not yet run"
-STATES = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, NOT_TESTABLE, NOT_RUN)
-
-RUNS_WANTED = 10  # fewer independent pairs give no verdict
-ALPHA = 0.05
-_Ruling = tuple[float, str, str]  # p, state, why
 _CHOICES = {
     "paper": ("ground", "substage", "spectrum", "progressive"),
     "rule": ("superiority", "equivalence", "order", "ratio"),
     "direction": ("greater", "less"),
+}
+_FORMS = {  # keys of a claim's rows, by the one that tells their form
+    "order": {"order", "endpoint"},
+    "gains": {"gains", "endpoint"},
+    "test": {"test", "control", "versus", "endpoint", "against"},
 }
 
 
@@ -53,7 +58,19 @@ class Claim:
     decided_by: tuple[str, ...] = ()
     testable_by: tuple[str, ...] = ()
     untestable: str = ""
-    rows: Mapping[str, Any] = field(default_factory=dict)  # {"test": arm, "control": [arm, ...]}
+    rows: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def contrasts(self) -> tuple[Contrast, ...]:
+        """What its rows compare, as the head of claims.toml explains; one unless all must hold."""
+        if "order" in self.rows:
+            return tuple(Contrast(one, (other,)) for one, other in pairwise(self.rows["order"]))
+        if "gains" in self.rows:
+            return tuple(Contrast(one["test"], (one["control"],)) for one in self.rows["gains"])
+        test, control = self.rows["test"], tuple(self.rows.get("control", ()))
+        if self.rows.get("versus") == "each":
+            return tuple(Contrast(test, (one,)) for one in control)
+        return (Contrast(test, control, self.rows.get("against", 0.0)),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +80,7 @@ class Verdict(Comparison):
     claim: str
     state: str
     why: str
-    interval: stats.Interval | None = None  # of test minus control, 95 %
+    interval: stats.Interval | None = None  # of test minus control, or of the share; 95 %
     p: float | None = None  # of the claim's own test, where there are runs enough
     p_holm: float | None = None  # the same after Holm's correction within the paper
     runs_needed: int | None = None  # further independent runs an inconclusive verdict would take
@@ -91,8 +108,13 @@ def verdict(claim: Claim, records: Iterable[Record]) -> tuple[Verdict, ...]:
     """
     if not claim.rows:
         return (Verdict(claim=claim.id, state=NOT_RUN, why="no notebook tests it yet"),)
-    found = comparisons(records, test=claim.rows["test"], control=claim.rows["control"])
-    return tuple(_judge(claim, one) for one in found) or (
+    found = comparisons(
+        records,
+        claim.contrasts,
+        endpoint=claim.rows.get("endpoint", ENDPOINT),
+        points=claim.unit == "points",
+    )
+    return tuple(_judge(claim, group) for group in found) or (
         Verdict(claim=claim.id, state=NOT_RUN, why="no run with a valid record holds its rows"),
     )
 
@@ -139,64 +161,36 @@ def _claim(entry: Mapping[str, Any]) -> Claim:
     for key, allowed in _CHOICES.items():
         if entry[key] not in allowed:
             raise ConfigError(f"claim {name}: {key} is {entry[key]!r}; use one of {allowed}")
-    if entry.get("rows") and entry["rule"] not in ("superiority", "equivalence"):
-        raise ConfigError(f"claim {name}: rows are read for superiority and equivalence only")
+    if entry.get("rows"):
+        _check_rows(name, entry["rule"], entry["rows"])
     return Claim(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()})
 
 
-def _judge(claim: Claim, found: Comparison) -> Verdict:
-    differences, n = found.differences, len(found.pairs)
-    interval = stats.paired_interval(differences) if n > 1 else None
-    about = {"claim": claim.id} | vars(found)
-    if found.profile == "quick":
-        why = "quick runs only: machinery check, no verdict"
-        return Verdict(**about, state=NOT_RUN, why=why)
-    if interval is None or n < RUNS_WANTED:
-        p, state, why = None, INCONCLUSIVE, f"{n} of at least {RUNS_WANTED} independent runs"
-    elif claim.rule == "equivalence":
-        p, state, why = _equivalent(claim, differences, interval)
-    else:
-        p, state, why = _superior(claim, differences, interval)
-    more = _further(claim, interval, n) if state == INCONCLUSIVE else None
-    return Verdict(**about, state=state, why=why, interval=interval, p=p, runs_needed=more)
+def _check_rows(name: str, rule: str, rows: Mapping[str, Any]) -> None:
+    """Check that rows have one form, and that the claim's rule reads that form."""
+    rules = {"order": ("order",), "gains": ("ratio",)}
+    form = next((form for form in _FORMS if form in rows), None)
+    if form is None:
+        raise ConfigError(f"claim {name}: its rows name none of {', '.join(_FORMS)}")
+    if rule not in rules.get(form, ("superiority", "equivalence", "ratio")):
+        raise ConfigError(f"claim {name}: rows with {form!r} do not fit the rule {rule!r}")
+    for key in rows:
+        if key not in _FORMS[form]:
+            raise ConfigError(f"claim {name}: rows with {form!r} have no {key!r}")
+    if form == "order" and len(rows["order"]) < 2:
+        raise ConfigError(f"claim {name}: an order of {len(rows['order'])} is none; name 2 or more")
+    versus, control = rows.get("versus", "best"), rows.get("control", ())
+    if versus not in ("best", "each") or (versus == "each" and not control):
+        raise ConfigError(f"claim {name}: versus is {versus!r}; use 'best' or 'each' of a control")
+    if control and "against" in rows:
+        raise ConfigError(f"claim {name}: compare with 'control' or 'against' a number, not both")
 
 
-def _superior(claim: Claim, differences: Sequence[float], interval: stats.Interval) -> _Ruling:
-    low, high = interval.low, interval.high
-    if claim.direction == "less":
-        low, high = -high, -low
-    # an effect the wrong way is no evidence for it
-    p = stats.p_value(differences) if low + high > 0 else 1.0
-    if low > 0:
-        small = f", though the effect is below the margin of {claim.margin:g}"
-        why = "the whole interval lies on the side claimed"
-        return p, REPRODUCED, why + (small if high < claim.margin else "")
-    if high < 0:
-        return p, NOT_REPRODUCED, "the whole interval lies on the other side"
-    if high < claim.margin or high == low:
-        return p, NOT_REPRODUCED, f"any effect is smaller than the margin of {claim.margin:g}"
-    return p, INCONCLUSIVE, "the interval holds both no effect and an effect of interest"
-
-
-def _equivalent(claim: Claim, differences: Sequence[float], interval: stats.Interval) -> _Ruling:
-    test = stats.equivalence(differences, margin=claim.margin, alpha=ALPHA)
-    room = f"the margin of {claim.margin:g}"
-    if test.equivalent:
-        return test.p, REPRODUCED, f"equal within {room}, by two one-sided tests"
-    if interval.low > claim.margin or interval.high < -claim.margin:
-        return test.p, NOT_REPRODUCED, f"the whole interval lies beyond {room}"
-    return test.p, INCONCLUSIVE, f"neither equal within {room} nor different by more"
-
-
-def _further(claim: Claim, interval: stats.Interval | None, n: int) -> int | None:
-    """Further runs to tell an effect of the claim's margin from none, with 80 % power."""
-    if interval is None or claim.margin <= 0:
-        return max(RUNS_WANTED - n, 1)
-    if claim.rule == "equivalence":
-        needed = stats.runs_needed_equivalence(margin=claim.margin, sd=interval.sd)
-    else:
-        needed = stats.runs_needed(effect=claim.margin, sd=interval.sd)
-    return None if needed is None else max(needed - n, RUNS_WANTED - n, 1)
+def _judge(claim: Claim, group: Sequence[Comparison]) -> Verdict:
+    rule = "share" if "gains" in claim.rows else claim.rule
+    ruling = judge(group, rule=rule, direction=claim.direction, margin=claim.margin)
+    about = vars(ruling.found) | {k: v for k, v in vars(ruling).items() if k != "found"}
+    return Verdict(claim=claim.id, **about)
 
 
 def _correct(paper: Sequence[list[Verdict]]) -> None:

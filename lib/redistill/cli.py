@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from redistill import __version__
-from redistill.config import parse_parameters
+from redistill.config import parse_parameters, resolve
 from redistill.config_text import help_table, parameters_cell
 from redistill.configs import config_name, load_config
 from redistill.errors import RedistillError
@@ -78,11 +78,20 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
     run.add_argument("--run-id", help="name of the run's folder")
     run.add_argument("--cell-timeout", type=float, metavar="S", help="seconds a cell may take")
     run.add_argument("--budget", type=float, metavar="S", help="seconds the run may take")
+    run.add_argument(
+        "--plan", action="store_true", help="only measure and print what the run would take"
+    )
     run.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def _run(options: argparse.Namespace) -> None:
-    parameters = parse_parameters(_config(options.notebook), options.parameter)
+    config = _config(options.notebook)
+    parameters = parse_parameters(config, options.parameter)
+    if options.plan:
+        from redistill.plan import make_plan
+
+        print(make_plan(resolve(config, parameters)).text())
+        return
     # A second to import: not before all is checked.
     from redistill.running.runner import run_notebook
 

@@ -26,17 +26,22 @@ class Cost:
 
 
 def count(net: nn.Module, shape: tuple[int, ...]) -> Cost:
-    """Count one video of ``shape`` (1, S, C, h, w) through ``net`` as it is built.
+    """Count one video of ``shape`` (1, S, C, h, w) through ``net`` as it is built."""
+    video = torch.zeros(shape, device=next(net.parameters()).device)
+    parameters = sum(p.numel() for p in net.parameters())
+    with evaluating(net):
+        return Cost(macs=macs(lambda: net(video)), parameters=parameters)
+
+
+def macs(call: Callable[[], object]) -> int:
+    """Count the multiply-accumulates of convolutions and matrix products in ``call``.
 
     torch's counter counts floating-point operations, two for each multiply-accumulate, so its sum
     is halved.  BatchNorm, ReLU and pooling are not in it (in a ResNet about 1 in 100).
     """
-    device = next(net.parameters()).device
-    counter = FlopCounterMode(display=False)
-    with evaluating(net), counter:
-        net(torch.zeros(shape, device=device))
-    parameters = sum(p.numel() for p in net.parameters())
-    return Cost(macs=counter.get_total_flops() // 2, parameters=parameters)
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops() // 2
 
 
 def milliseconds(call: Callable[[], object], *, repeats: int = 7) -> float:

@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 from redistill.feed import Feed, shuffled, steps
 from redistill.files import sha256_json
+from redistill.methods.arms import OWN
 from redistill.nets.exits import STAGES, stage_features
 from redistill.predict import evaluating
-
-OWN = "own"  # the student network's own last exit, as a teacher
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 import os
 from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 
 
 class Line:
@@ -28,7 +31,7 @@ class Line:
         if self._handle is not None:
             self._handle.update({"text/plain": text}, raw=True)
 
-    def epoch(self, name: str, line: Mapping[str, float]) -> None:
-        """Show a line of a phase's journal."""
-        val = f", validation {100 * line['val']:.1f} %" if "val" in line else ""
+    def epoch(self, name: str, line: Mapping[str, Any]) -> None:
+        """Show a line of a phase's journal; of several networks, the mean accuracy."""
+        val = f", validation {100 * np.mean(line['val']):.1f} %" if "val" in line else ""
         self.say(f"{name}: epoch {line['epoch']:.0f}, loss {line['loss']:.3f}{val}")

@@ -1,4 +1,4 @@
-"""Paired differences, one per independent run, read from the rows of records.
+"""Contrasts, a number for each independent run, read from the rows of records.
 
 A run is one (data seed, training seed) on one data set, world and setting; its folds are
 averaged first, since folds share training clips and are not independent (spec claims).
@@ -14,13 +14,28 @@ from redistill.files import sha256_json
 
 # What may differ between runs that are compared or pooled: chance, and where the work was done.
 NOT_SETTING = ("seed", "data_seed", "fold", "folds", "data_root", "threads", "workers", "device")
-ENDPOINT = "accuracy"  # name of the rows that are compared
+ENDPOINT = "accuracy"  # name of the rows that are compared, unless a claim names another
 POOLED = "pooled"  # fold name of a row over the predictions of all folds together
 
 
 @dataclass(frozen=True)
+class Contrast:
+    """Keys of the rows compared: ``test`` against the best of ``control``, or against a number."""
+
+    test: Mapping[str, Any]
+    control: tuple[Mapping[str, Any], ...] = ()
+    against: float = 0.0  # stands for the control where there is none
+
+    @property
+    def name(self) -> str:
+        """What it compares, in words."""
+        arms = [" ".join(map(str, arm.values())) for arm in (self.test, *self.control)]
+        return f"{arms[0] or 'the value'} against {' or '.join(arms[1:]) or f'{self.against:g}'}"
+
+
+@dataclass(frozen=True)
 class Pair:
-    """Test minus control in one independent run, in points if the rows are fractions."""
+    """Test and control in one independent run."""
 
     data_seed: str
     seed: str
@@ -37,13 +52,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All pairs that may be pooled: one data set, one world, one setting."""
+    """All pairs of a contrast that may be pooled: one data set, one world, one setting."""
 
     dataset: str = ""
     world: str = ""
     profile: str = ""
     setting: str = ""  # digest of every parameter that may not differ
     pairs: tuple[Pair, ...] = ()
+    name: str = ""  # of the contrast, if it is one of several
 
     @property
     def differences(self) -> list[float]:
@@ -53,7 +69,8 @@ class Comparison:
 
 Record = Mapping[str, Any]  # the content of a record.json
 _Where = tuple[str, str, str, str]
-_Cell = dict[tuple[int, str], tuple[float, str]]  # (arm index, split) -> (points, run)
+_Place = tuple[int, int, str]  # contrast, arm in it (0 is the test), split
+_Cell = dict[_Place, tuple[float, str]]  # -> value, run
 _Folds = dict[str, _Cell]
 _Table = dict[_Where, dict[tuple[str, str], _Folds]]  # seeds (of data, of training) -> folds
 
@@ -70,26 +87,57 @@ def why_invalid(record: Record) -> str | None:
 
 
 def comparisons(
-    records: Iterable[Record], *, test: Mapping[str, Any], control: Sequence[Mapping[str, Any]]
-) -> tuple[Comparison, ...]:
-    """Pair the accuracies that match ``test`` with those that match ``control``.
+    records: Iterable[Record],
+    contrasts: Sequence[Contrast],
+    *,
+    endpoint: str = ENDPOINT,
+    points: bool = True,
+) -> tuple[tuple[Comparison, ...], ...]:
+    """Pair the values that match each contrast's test with those that match its control.
 
-    Several controls mean the best of them, chosen on the rows of split "val" of the same fold.
-    Rows of split "test" are compared.  Records that are not valid give nothing.
+    Several controls of one contrast mean the best of them, chosen on the rows of split "val" of
+    the same fold.  Rows of split "test" are compared, or rows without a split.  Only folds that
+    hold all rows of all contrasts count.  Records that are not valid give nothing.
+
+    Args:
+        records: contents of record.json files, each with its "run".
+        contrasts: what to compare, one or more.
+        endpoint: name of the rows.
+        points: fractions become points (x 100).
+
+    Returns:
+        For each data set, world and setting: a comparison for each contrast, of the same runs.
     """
     table: _Table = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
     for record in records:
-        for row in record["rows"] if why_invalid(record) is None else ():
-            if row["name"] != ENDPOINT or type(row["value"]) not in (int, float):
-                continue
-            where, seeds = _place(record, row["keys"])
-            fold, split = str(row["keys"].get("fold", "")), str(row["keys"].get("split", "test"))
-            points = row["value"] * (100 if row["unit"] == "fraction" else 1)
-            for index, arm in enumerate((test, *control)):
-                if arm.items() <= row["keys"].items():
-                    table[where][seeds][fold][index, split] = (points, record.get("run", ""))
-    found = (Comparison(*where, _pairs(table[where], len(control))) for where in sorted(table))
-    return tuple(one for one in found if one.pairs)
+        for (where, seeds, fold, place), value in _values(record, contrasts, endpoint, points):
+            table[where][seeds][fold][place] = (value, record.get("run", ""))
+    names = [one.name for one in contrasts] if len(contrasts) > 1 else [""]
+    found = (
+        [Comparison(*where, pairs, name) for name, pairs in zip(names, columns, strict=True)]
+        for where in sorted(table)
+        for columns in [_pairs(table[where], contrasts)]
+    )
+    return tuple(tuple(group) for group in found if group[0].pairs)
+
+
+def _values(
+    record: Record, contrasts: Sequence[Contrast], endpoint: str, points: bool
+) -> list[tuple[tuple[_Where, tuple[str, str], str, _Place], float]]:
+    """Return the values of one record, each with its place; none where its rows disagree."""
+    found: dict[Any, set[float]] = defaultdict(set)
+    for row in record["rows"] if why_invalid(record) is None else ():
+        if row["name"] != endpoint or type(row["value"]) not in (int, float):
+            continue
+        where, seeds = _place(record, row["keys"])
+        fold, split = str(row["keys"].get("fold", "")), str(row["keys"].get("split", "test"))
+        value = row["value"] * (100 if points and row["unit"] == "fraction" else 1)
+        for index, one in enumerate(contrasts):
+            for arm, keys in enumerate((one.test, *one.control)):
+                if keys.items() <= row["keys"].items():
+                    found[where, seeds, fold, (index, arm, split)].add(value)
+    # keys too few to tell rows apart must not let the order of rows decide
+    return [(place, *values) for place, values in found.items() if len(values) == 1]
 
 
 def _place(record: Record, keys: Mapping[str, str | int]) -> tuple[_Where, tuple[str, str]]:
@@ -103,27 +151,35 @@ def _place(record: Record, keys: Mapping[str, str | int]) -> tuple[_Where, tuple
     return (dataset, world, profile, setting[:8]), (data_seed, seed)
 
 
-def _pairs(runs: Mapping[tuple[str, str], _Folds], controls: int) -> tuple[Pair, ...]:
-    pairs = []
+def _pairs(
+    runs: Mapping[tuple[str, str], _Folds], contrasts: Sequence[Contrast]
+) -> tuple[tuple[Pair, ...], ...]:
+    """Return a column of pairs for each contrast, all of the same runs."""
+    columns: tuple[list[Pair], ...] = tuple([] for _ in contrasts)
     for seeds, folds in sorted(runs.items(), key=lambda item: _natural(item[0])):
         used = {POOLED: folds[POOLED]} if POOLED in folds else folds
-        ready = [(cell, best) for cell in used.values() if (best := _best(cell, controls))]
-        if ready:
-            test, test_runs = zip(*(cell[0, "test"] for cell, _ in ready), strict=True)
-            control, control_runs = zip(*(cell[best, "test"] for cell, best in ready), strict=True)
-            names = tuple(dict.fromkeys(run for run in test_runs + control_runs if run))
-            pairs.append(Pair(*seeds, fmean(test), fmean(control), len(ready), names))
-    return tuple(pairs)
+        ready = [both for cell in used.values() if (both := _complete(cell, contrasts))]
+        for index, column in enumerate(columns if ready else ()):
+            test, control = zip(*(both[index] for both in ready), strict=True)
+            names = dict.fromkeys(run for _, run in test + control if run)
+            means = (fmean(value for value, _ in side) for side in (test, control))
+            column.append(Pair(*seeds, *means, len(ready), tuple(names)))
+    return tuple(tuple(column) for column in columns)
 
 
-def _best(cell: _Cell, controls: int) -> int:
-    """Index of the control to compare with in this fold; 0 if the fold is not complete."""
-    names = range(1, controls + 1)
-    splits = ("test",) if controls == 1 else ("test", "val")
-    wanted = {(0, "test")} | {(name, split) for name in names for split in splits}
-    if not wanted <= cell.keys():
-        return 0
-    return 1 if controls == 1 else max(names, key=lambda name: cell[name, "val"][0])
+def _complete(cell: _Cell, contrasts: Sequence[Contrast]) -> list[tuple[Any, Any]]:
+    """Return test and control of each contrast in one fold; nothing if any of them lacks rows."""
+    found = []
+    for index, one in enumerate(contrasts):
+        arms = range(1, len(one.control) + 1)
+        splits = ("test",) if len(arms) == 1 else ("test", "val")
+        wanted = {(index, 0, "test")} | {(index, arm, split) for arm in arms for split in splits}
+        if not wanted <= cell.keys():
+            return []
+        best = max(arms, key=lambda arm: cell.get((index, arm, "val"), (0,))[0], default=0)
+        control = cell[index, best, "test"] if best else (one.against, "")
+        found.append((cell[index, 0, "test"], control))
+    return found
 
 
 def _natural(names: tuple[str, str]) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 
-from redistill.claims import Verdict, ledger, load_claims
+from redistill.claims import Claim, Verdict, ledger, load_claims
 from redistill.errors import ConfigError, RunError, nearest
 from redistill.running.run_record import read_record
 
@@ -30,7 +30,8 @@ def headline(*ids: str, folder: Path = REFERENCE) -> str:
     return "\n".join(
         f"{name}  {claims[name].claim}\n    {line}"
         for name in ids
-        for line in [_line(one) for one in judged[name] if one.pairs] or ["no reference run yet"]
+        for line in [_line(claims[name], one) for one in judged[name] if one.pairs]
+        or ["no reference run yet"]
     )
 
 
@@ -40,10 +41,22 @@ def _records(folder: Path) -> Iterator[dict]:
             yield read_record(path.parent) | {"run": path.parent.name}
 
 
-def _line(verdict: Verdict) -> str:
-    where = f"{verdict.dataset} {verdict.world}".strip()
-    measured = f"{fmean(verdict.differences):+.1f} points"
+def measured(claim: Claim, verdict: Verdict) -> str:
+    """Return the mean over runs and its interval: tenths of points, else three digits.
+
+    Differences carry a sign, ratios none.
+    """
+    sign = "" if claim.rule == "ratio" else "+"
+    form = f"{sign}.1f" if claim.unit == "points" else f"{sign}.3g"
+    text = format(fmean(verdict.differences), form)
     if verdict.interval is not None:
-        measured += f" [{verdict.interval.low:+.1f}, {verdict.interval.high:+.1f}]"
+        text += f" [{verdict.interval.low:{form}}, {verdict.interval.high:{form}}]"
+    return text
+
+
+def _line(claim: Claim, verdict: Verdict) -> str:
+    where = f"{verdict.dataset} {verdict.world}".strip()
+    shown = f"{measured(claim, verdict)} {claim.unit}"
+    weakest = f"; {verdict.name} is the weakest comparison" if verdict.name else ""
     more = f"; {verdict.runs_needed} more runs would tell" if verdict.runs_needed else ""
-    return f"{where}: {verdict.state} ({measured} in {len(verdict.pairs)} runs{more})"
+    return f"{where}: {verdict.state} ({shown} in {len(verdict.pairs)} runs{weakest}{more})"

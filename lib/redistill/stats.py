@@ -168,6 +168,40 @@ def wilson(correct: int, n: int, *, confidence: float = 0.95) -> Interval:
     return Interval(share, min(low, share), max(high, share), n, sd, confidence)
 
 
+def score_p_value(correct: int, n: int, *, share: float) -> float:
+    """Two-sided p of the score test of a true ``share``; below .05 iff `wilson` excludes it."""
+    wilson(correct, n)  # checks the counts
+    error = math.sqrt(_share("share", share) * (1 - share) / n)
+    return float(2 * stats.norm.sf(abs(correct / n - share) / error))
+
+
+def runs_for_share(correct: int, n: int, *, margin: float, chance: float) -> int | None:
+    """Fewest runs, more than ``n``, that judge the share ``correct`` / ``n`` if it stays.
+
+    Judged is a share of at least ``margin`` whose Wilson interval excludes ``chance``, or one
+    whose interval excludes ``margin``.  None if more than 10,000 runs would be needed.
+    """
+    for runs in range(n + 1, MOST_RUNS + 1):
+        found = wilson(round(correct / n * runs), runs)
+        if found.high < margin or (found.mean >= margin and found.low > chance):
+            return runs
+    return None
+
+
+def trend_p_value(blocks: Sequence[Sequence[float]]) -> float:
+    """One-sided p of Page's test that values rise along a block (runs, arms).
+
+    Under the null the arms of each block are exchangeable, so the order of its ranks is random.
+    """
+    data = np.asarray(blocks, dtype=float)
+    if data.ndim != 2 or data.shape[0] < 2 or data.shape[1] < 2 or not np.isfinite(data).all():
+        raise ConfigError(f"blocks of shape {data.shape} must be 2 or more runs of 2 or more arms")
+    if data.shape[1] == 2:  # Page needs three; of two arms, ranks are signs
+        rises = int((data[:, 1] > data[:, 0]).sum())
+        return float(stats.binomtest(rises, data.shape[0], alternative="greater").pvalue)
+    return float(stats.page_trend_test(data).pvalue)
+
+
 def _sample(differences: Sequence[float]) -> np.ndarray:
     data = np.asarray(differences, dtype=float)
     if data.ndim != 1 or data.size < 2 or not np.isfinite(data).all():

@@ -6,7 +6,10 @@ import numpy as np
 import pandas as pd
 
 from redistill.cost import Cost
+from redistill.exit_scores import EQUAL, FoldExits
 from redistill.figures import compensate
+from redistill.methods.alike import gains as alike_gains
+from redistill.methods.arms import Arm
 from redistill.train import Trained
 from redistill.video import Gop
 
@@ -62,3 +65,37 @@ def cost_plane(accuracies: pd.DataFrame, costs: Mapping[str, Cost]) -> pd.DataFr
     macs["fused"] = sum(macs.values())
     plane = accuracies.assign(macs=accuracies["modality"].map(macs))
     return plane[["modality", "macs", "accuracy"]]
+
+
+def teachers(arms: Sequence[Arm]) -> pd.DataFrame:
+    """Return who teaches when: columns arm, teacher, start, end (shares of the steps)."""
+    lines = []
+    for arm in arms:
+        start = 0.0
+        for teacher, share in arm.teachers or (("labels", 1.0),):
+            lines.append((arm.name, teacher, round(start, 6), round(start + share, 6)))
+            start += share
+    return pd.DataFrame(lines, columns=["arm", "teacher", "start", "end"])
+
+
+def gains(mean: pd.DataFrame, *, over: str) -> pd.DataFrame:
+    """Return each arm's gain over another, in points: columns arm, val, test."""
+    square = 100 * mean.pivot(index="arm", columns="split", values="accuracy")
+    table = (square - square.loc[over]).loc[mean["arm"].unique()].drop(over)
+    return table.dropna()[["val", "test"]].reset_index()
+
+
+def operating_points(ensembles: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return the points at equal cost: columns variant, macs, accuracy, label."""
+    rows = ensembles[(ensembles["exit"] == EQUAL) & ensembles["variant"].isin(names)]
+    return rows.assign(label=rows["variant"])[["variant", "macs", "accuracy", "label"]]
+
+
+def alike(folds: Sequence[FoldExits], *, arm: str) -> pd.DataFrame:
+    """Return ``redistill.methods.alike.gains`` of each fold, told apart by a column run."""
+    parts = []
+    for fold in folds:
+        stacked = fold.stacked(arm)
+        known, asked = ((stacked[split], fold.labels[split]) for split in ("val", "test"))
+        parts.append(alike_gains(known, asked).assign(run=fold.fold))
+    return pd.concat(parts, ignore_index=True)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from redistill.feature_feed import OWN, FeatureBatch
+from redistill.feature_feed import FeatureBatch
 from redistill.feed import Batch, Feed
+from redistill.methods.arms import OWN
 from redistill.nets.exits import stage_features
 from redistill.predict import evaluating
 

@@ -11,7 +11,9 @@ from redistill.feeds import check_room, open_feeds
 from redistill.modality import CHANNELS
 from redistill.video.clips import ClipDataset, ClipLoader
 
-SETTINGS = SimpleNamespace(segments=2, size=32, views=3, seed=0, workers=0, on_bad="raise")
+SETTINGS = SimpleNamespace(
+    segments=2, size=32, views=3, seed=0, workers=0, on_bad="raise", stream=False
+)
 
 
 @pytest.fixture
@@ -77,5 +79,7 @@ def test_the_manifest_is_the_content(split, feeds):
 
 def test_views_beyond_the_memory_are_refused_before_decoding():
     large = SimpleNamespace(**vars(SETTINGS) | {"views": 10**6, "size": 224})
-    with pytest.raises(ConfigError, match=r"parameter views = 1000000.*GiB are free; lower views"):
+    with pytest.raises(
+        ConfigError, match=r"parameter views = 1000000.*GiB are free; set stream = True"
+    ):
         check_room(10_000, 100, large)

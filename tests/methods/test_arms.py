@@ -4,9 +4,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from redistill.config import resolve
 from redistill.errors import ConfigError
 from redistill.feature_feed import FeatureBatch
-from redistill.methods.arms import ARMS, Arm, Distil, choose, soft_cross_entropy
+from redistill.methods.arms import ARMS, Arm, choose
+from redistill.methods.distil import Distil, soft_cross_entropy
+from redistill.methods.progressive import ProgressiveConfig
 
 K = 5
 
@@ -114,8 +117,10 @@ def test_a_random_order_is_drawn_by_the_seed():
 
 
 def test_a_misspelt_arm_names_the_nearest():
-    with pytest.raises(ConfigError, match="'kd_ifram'.*kd_iframe"):
-        choose(("kd_ifram",), seed=0)
+    with pytest.raises(ConfigError, match=r"'kd_ifram'.*kd_iframe"):
+        resolve(ProgressiveConfig, {"arms": ("kd_ifram",)})
+    with pytest.raises(ConfigError, match=r"wise_arm = 'pkd'.*ce"):
+        resolve(ProgressiveConfig, {"arms": ("ce",)})
     with pytest.raises(ConfigError, match="named twice"):
         choose(("ce", "ce"), seed=0)
     assert Arm(name="x").teacher(0.5) is None

@@ -176,7 +176,15 @@ def test_a_run_without_a_valid_record_is_not_counted():
     [
         ({"rul": "x"}, "Did you mean 'rule'"),
         ({"rule": "better"}, "rule is 'better'"),
-        ({"rule": "order"}, "superiority and equivalence only"),
+        ({"rule": "order"}, "'test' do not fit the rule 'order'"),
+        ({"rows": {"control": []}}, "name none of order, gains, test"),
+        ({"rows": {"order": [{}, {}]}}, "'order' do not fit the rule 'superiority'"),
+        ({"rows": {"gains": []}}, "'gains' do not fit"),
+        ({"rows": {"order": [{}]}, "rule": "order"}, "an order of 1"),
+        ({"rows": {"test": {}, "contrl": []}}, "have no 'contrl'"),
+        ({"rows": {"test": {}, "versus": "each"}}, "versus is 'each'"),
+        ({"rows": {"test": {}, "control": [{}], "versus": "all"}}, "versus is 'all'"),
+        ({"rows": {"test": {}, "control": [{}], "against": 1}}, "not both"),
         ({"paper": "fourth"}, "paper is 'fourth'"),
     ],
 )

@@ -2,10 +2,11 @@
 
 import pytest
 
-from redistill.pairing import comparisons, why_invalid
+from redistill.pairing import Contrast, comparisons, why_invalid
 
 TEST = {"arm": "fusion"}
-CONTROL = [{"modality": "iframe"}, {"modality": "mv"}]
+CONTROL = ({"modality": "iframe"}, {"modality": "mv"})
+BEST = [Contrast(TEST, CONTROL)]
 
 
 def row(value, **keys):
@@ -30,9 +31,10 @@ def complete(fused=0.9, iframe=0.8, mv=0.6, val=(0.8, 0.6), **keys):
 
 
 def pairs(records, control=CONTROL):
-    found = comparisons(records, test=TEST, control=control)
+    found = comparisons(records, [Contrast(TEST, control)])
     assert len(found) == 1
-    return found[0].pairs
+    (one,) = found[0]
+    return one.pairs
 
 
 def test_the_control_is_chosen_on_validation_not_on_test():
@@ -76,21 +78,21 @@ def test_other_settings_worlds_and_data_sets_are_never_pooled():
         record(complete(), dataset="weizmann"),
         record(complete(), profile="quick"),
     ]
-    assert len(comparisons(records, test=TEST, control=CONTROL)) == 5
+    assert len(comparisons(records, BEST)) == 5
     same = [record(complete(), seed=1, threads=1), record(complete(), seed=2, threads=8)]
-    assert len(comparisons(same, test=TEST, control=CONTROL)) == 1
+    assert len(comparisons(same, BEST)) == 1
 
 
 def test_a_world_is_a_matter_of_the_synthetic_set_only():
-    found = comparisons([record(complete(), dataset="weizmann")], test=TEST, control=CONTROL)
-    assert found[0].world == ""
+    ((found,),) = comparisons([record(complete(), dataset="weizmann")], BEST)
+    assert found.world == ""
 
 
 @pytest.mark.parametrize("missing", range(5))
 def test_an_incomplete_fold_is_left_out(missing):
     rows = complete()
     del rows[missing]
-    assert comparisons([record(rows)], test=TEST, control=CONTROL) == ()
+    assert comparisons([record(rows)], BEST) == ()
 
 
 def test_a_single_control_needs_no_validation():
@@ -105,9 +107,50 @@ def test_a_single_control_needs_no_validation():
 def test_an_invalid_record_counts_for_nothing(change, why):
     broken = record(complete()) | change
     assert why in why_invalid(broken)
-    assert comparisons([broken], test=TEST, control=CONTROL) == ()
+    assert comparisons([broken], BEST) == ()
 
 
 def test_other_rows_and_other_types_are_passed_over():
     rows = [*complete(), row("high", arm="fusion"), row(True, arm="fusion"), {"name": "loss"}]
     assert pairs([record(rows)])[0].test == pytest.approx(90)
+
+
+EACH = [Contrast(TEST, (one,)) for one in CONTROL]
+
+
+def test_several_contrasts_hold_the_same_runs_and_need_no_validation():
+    rows = [one for one in complete() if one["keys"]["split"] == "test"]
+    (found,) = comparisons([record(rows), record(rows[:2], seed=1)], EACH)
+    assert [one.differences for one in found] == [[pytest.approx(10)], [pytest.approx(30)]]
+    assert [[p.seed for p in one.pairs] for one in found] == [["0"], ["0"]]  # run 1 lacks a control
+    assert found[1].name == "fusion against mv"
+
+
+def test_several_contrasts_hold_the_same_folds():
+    rows = complete(0.9, 0.8, fold=0) + complete(0.5, 0.6, fold=1)[:2]
+    ((iframe, mv),) = comparisons([record(rows)], EACH)
+    assert (iframe.pairs[0].folds, iframe.differences) == (1, [pytest.approx(10)])
+    assert mv.pairs[0].folds == 1
+
+
+def number(value, **keys):
+    return {"name": "share", "value": value, "unit": "fraction", "n": None, "keys": keys}
+
+
+@pytest.mark.parametrize(
+    ("points", "against", "wanted"), [(True, 0.0, 0.4), (False, 0.0, 0.004), (False, 0.01, -0.006)]
+)
+def test_a_number_by_itself_is_compared_with_a_number(points, against, wanted):
+    rows = [*complete(), number(0.004)]
+    contrasts = [Contrast({}, against=against)]
+    ((one,),) = comparisons([record(rows)], contrasts, endpoint="share", points=points)
+    assert one.differences == [pytest.approx(wanted)]
+    assert one.pairs[0].runs == ("r0",)
+
+
+def test_an_arm_that_matches_rows_that_disagree_gives_nothing():
+    twice = [number(0.004, backbone="a"), number(0.005, backbone="b")]
+    assert comparisons([record(twice)], [Contrast({})], endpoint="share") == ()
+    ((one,),) = comparisons([record(twice)], [Contrast({"backbone": "b"})], endpoint="share")
+    assert one.differences == [pytest.approx(0.5)]
+    assert len(comparisons([record([number(0.004)] * 2)], [Contrast({})], endpoint="share")) == 1

@@ -1,5 +1,6 @@
 """Statistics against closed forms, scipy's own tests, published tables and seeded simulation."""
 
+import itertools
 import math
 
 import numpy as np
@@ -164,6 +165,33 @@ def test_wilson_agrees_with_scipy(correct, n):
     ours = stats.wilson(correct, n)
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
     assert ours.low <= ours.mean <= ours.high
+
+
+def test_the_trend_is_a_permutation_test_over_runs():
+    columns = np.random.default_rng(7).normal([0, 0.6, 1.2], 1, (4, 3))
+    rank = scipy_stats.rankdata(columns, axis=1)
+    ours = (rank * [1, 2, 3]).sum()
+    orders = [np.array(one) @ [1, 2, 3] for one in itertools.permutations([1, 2, 3])]
+    every = [sum(draw) for draw in itertools.product(orders, repeat=4)]
+    assert stats.trend_p_value(columns) == pytest.approx(np.mean(np.array(every) >= ours))
+    signs = np.array([[0, 1.0]] * 9 + [[1.0, 0]])
+    assert stats.trend_p_value(signs) == pytest.approx(11 / 2**10)
+
+
+@pytest.mark.parametrize(("correct", "n"), [(0, 10), (9, 10), (8, 10), (30, 40), (20, 40)])
+def test_the_score_test_is_what_wilson_inverts(correct, n):
+    found = stats.wilson(correct, n)
+    for edge in (found.low, found.high):
+        if 0 < edge < 1:
+            assert stats.score_p_value(correct, n, share=edge) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(
+    "blocks", [[1.0, 2.0], [[1.0, 2.0]], [[1.0], [2.0]], [[1, 2], [1, math.nan]]]
+)
+def test_blocks_that_are_none_are_named(blocks):
+    with pytest.raises(ConfigError, match="shape"):
+        stats.trend_p_value(blocks)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import drawn_feed
 from torch import nn
 from torch.nn import functional as F
 
+from conftest import drawn_feed
 from redistill.config import resolve
 from redistill.feature_feed import feature_feeds
-from redistill.methods.arms import ARMS, Distil
+from redistill.methods.arms import ARMS
+from redistill.methods.distil import Distil
 from redistill.methods.exits import exit_logits, exit_phase, exits_of, train_exits
 from redistill.methods.progressive import ProgressiveConfig
 from redistill.nets.streams import build_stream
@@ -76,7 +77,9 @@ def test_classifiers_never_change_a_backbone_by_a_bit(cache):
     trained = {m: Trained(net, [], False, "") for m, net in nets.items()}
     parts = {"train": once, "val": once, "test": once}
     train_exits(CONFIG, trained, parts, [ARMS["ce"], ARMS["pkd"]], device="cpu")
-    live = TrunkFeed(modality="mv", student=nets["mv"], nets=nets, feeds=feeds, device="cpu", name="")
+    live = TrunkFeed(
+        modality="mv", student=nets["mv"], nets=nets, feeds=feeds, device="cpu", name=""
+    )
     arms = (ARMS["kd_final"],)
     exits = exits_of(nets["mv"], arms, CONFIG)
     run_phase(exit_phase("x", CONFIG, device="cpu"), exits, live, objective=Distil(arms))
@@ -107,9 +110,9 @@ def test_classifiers_learn_as_in_a_hand_written_loop_that_forwards_everything(ca
     once = feature_feeds(nets, feeds, device="cpu")
     trained = {"mv": Trained(nets["mv"], [], False, "")}
     arms = [ARMS["ce"], ARMS["pkd"]]
-    parts = {part: once for part in ("train", "val", "test")}
+    parts = dict.fromkeys(("train", "val", "test"), once)
     fast = train_exits(CONFIG, trained, parts, arms, device="cpu")["mv"]
-    for number, arm in enumerate(arms):
+    for _number, arm in enumerate(arms):
         for stage in range(3):
             exits = exits_of(nets["mv"], [arm], CONFIG)
             ic = exits.ics[stage].train()
@@ -160,7 +163,7 @@ def test_watched_classes_are_those_of_each_epoch(cache):
     nets, feeds = networks(), pictures()
     once = feature_feeds(nets, feeds, device="cpu")
     trained = {"mv": Trained(nets["mv"], [], False, "")}
-    parts = {part: once for part in ("train", "val", "test")}
+    parts = dict.fromkeys(("train", "val", "test"), once)
     fast = train_exits(CONFIG, trained, parts, [ARMS["ce"]], device="cpu")["mv"]
     assert fast.watched.shape == (3, 1, 3, 21)
     logits = exit_logits({"mv": fast}, once, [ARMS["ce"]], device="cpu")["ce"]["mv"]

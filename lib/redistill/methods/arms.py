@@ -1,22 +1,15 @@
-r"""Who teaches the internal classifiers, and when: the arms of notebook 3 and their loss.
+"""Who teaches the internal classifiers, and when: the arms of notebook 3, as data.
 
-$$L_k = -\tfrac1B \sum_b \sum_c p_{bc} \log q_{kbc}, \qquad
-p_b = \operatorname{softmax}(t_b/T), \quad q_{kb} = \operatorname{softmax}(z_{kb}/T).$$
-
-Source: spec/progressive.md 4.1 and 4.2.  This is forward KL plus the entropy of the teacher, which
-has no gradient.  No label takes part, and no factor T^2 unless asked for.
+Source: spec/progressive.md 4.2; the loss is in ``redistill.methods.distil``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from random import Random
 
-import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from redistill.errors import ConfigError
 
-from redistill.errors import ConfigError, nearest
-from redistill.feature_feed import OWN, FeatureBatch
+OWN = "own"  # the student network's own last exit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,75 +66,59 @@ ARMS: Mapping[str, Arm] = {
     )
 }
 RANDOM = "kd_random"  # a teacher drawn anew for each thirtieth of the steps
+ARM_NAMES = (*ARMS, RANDOM)
 
 
 def choose(names: tuple[str, ...], *, seed: int) -> tuple[Arm, ...]:
-    """Return the arms called ``names``.
+    """Return the arms called ``names``, of ``ARM_NAMES``.
 
     Raises:
-        ConfigError: an arm that there is not, or one named twice.
+        ConfigError: an arm named twice.
     """
     if len(set(names)) < len(names):
         raise ConfigError(f"parameter arms = {names}: an arm is named twice; name each once")
-    for name in set(names) - ARMS.keys() - {RANDOM}:
-        raise ConfigError(f"parameter arms: no arm {name!r}.{nearest(name, [*ARMS, RANDOM])}")
     return tuple(_random(seed) if name == RANDOM else ARMS[name] for name in names)
 
 
 def _random(seed: int) -> Arm:
-    drawn = np.random.default_rng([seed, 30]).choice(["iframe", "mv", "residual"], 30)
-    return Arm(name=RANDOM, teachers=tuple((str(teacher), 1 / 30) for teacher in drawn))
+    drawn = Random(f"{RANDOM} {seed}").choices(("iframe", "mv", "residual"), k=30)
+    return Arm(name=RANDOM, teachers=tuple((teacher, 1 / 30) for teacher in drawn))
 
 
-def soft_cross_entropy(
-    student: Tensor, teacher: Tensor, *, temperature: float = 1.0, squared: bool = False
-) -> Tensor:
-    """Return the loss of each classifier against a teacher's soft labels.
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """Some arms, trained once more.
 
-    Args:
-        student: logits (..., B, K).
-        teacher: logits (B, K), or log-probabilities.
-        temperature: of both softmaxes.
-        squared: multiply by the temperature squared.
-
-    Returns:
-        (...): the mean over the batch.
-    """
-    target = torch.softmax(teacher / temperature, -1)
-    loss = -(target * torch.log_softmax(student / temperature, -1)).sum(-1).mean(-1)
-    return loss * temperature**2 if squared else loss
-
-
-@dataclass(frozen=True)
-class Distil:
-    """The loss of all arms at once: an objective for ``run_phase``.
-
-    The sum over arms and classifiers, so that each is trained as it would be alone.
+    Attributes:
+        arms: names in ``ARMS``.
+        bias: whether output biases learn where a teacher is used.
+        budget: times the steps.
+        drops: shares of the steps after which the learning rate falls tenfold; none: the cosine.
+        decay: whether weights decay.
+        drift: pass the student in training mode.
     """
 
-    arms: tuple[Arm, ...]
+    arms: tuple[str, ...]
+    bias: bool = True
+    budget: int = 1
+    drops: tuple[float, ...] = ()
+    decay: bool = True
+    drift: bool = False
 
-    def __call__(self, logits: Tensor, batch: FeatureBatch, done: float) -> Tensor:
-        """Return the scalar loss of logits (A, E, B, K)."""
-        parts = zip(self.arms, logits.unbind(0), strict=True)
-        return torch.stack([_loss(arm, z, batch, done).sum() for arm, z in parts]).sum()
-
-
-def _loss(arm: Arm, z: Tensor, batch: FeatureBatch, done: float) -> Tensor:
-    """Return the loss of each classifier, (E,), of logits (E, B, K)."""
-    name = arm.teacher(done)
-    if name is None:
-        labels = batch.labels.to(z.device)
-        return torch.stack([F.cross_entropy(one, labels) for one in z])
-    teacher = _target(name, batch).to(z.device)
-    return soft_cross_entropy(z, teacher, temperature=arm.temperature, squared=arm.squared)
+    def renamed(self, suffix: str) -> tuple[Arm, ...]:
+        """Return the arms under names of their own."""
+        arms = (ARMS[name] for name in self.arms)
+        return tuple(
+            replace(a, name=f"{a.name}_{suffix}", bias=self.bias or not a.teachers) for a in arms
+        )
 
 
-def _target(name: str, batch: FeatureBatch) -> Tensor:
-    """Return the teacher's logits (B, K) for the clips of a batch."""
-    if name == "mean":
-        shares = [torch.softmax(z, -1) for key, z in batch.teachers.items() if key != OWN]
-        return torch.stack(shares).mean(0).log()
-    if name == "shuffled":
-        return batch.teachers["iframe"].roll(1, 0)
-    return batch.teachers[name]
+_RECIPE = {"bias": False, "decay": False}
+PASSES: Mapping[str, tuple[Pass, ...]] = {
+    "long": (Pass(arms=("ce", "pkd"), budget=2),),
+    "drift": (Pass(arms=("ce", "pkd"), drift=True),),
+    "released": (
+        Pass(arms=("ce", "anticurriculum"), drops=(1 / 3, 2 / 3), **_RECIPE),
+        Pass(arms=("pkd",), budget=2, drops=(1 / 2, 2 / 3, 5 / 6), **_RECIPE),
+    ),
+}

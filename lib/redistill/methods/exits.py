@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from redistill.feature_feed import OWN, FeatureFeed
-from redistill.methods.arms import Arm, Distil
+from redistill.feature_feed import FeatureFeed
+from redistill.methods.arms import OWN, Arm
+from redistill.methods.distil import Distil
 from redistill.methods.progressive import ProgressiveConfig
 from redistill.modality import MODALITIES
 from redistill.nets.exits import Exits, build_exits, ic_plan

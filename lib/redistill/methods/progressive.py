@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from redistill.config import param
 from redistill.errors import ConfigError
+from redistill.methods.arms import ARM_NAMES, PASSES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,9 @@ class ProgressiveConfig:
             "set_size": "standard",
             "views": 4,
             "steps": 900,
+            "arms": ARM_NAMES,
+            "ic_steps": 240,
+            "released": ("long", "drift", "released"),
         },
     }
 
@@ -26,7 +30,7 @@ class ProgressiveConfig:
     dataset: str = param(
         "synthetic",
         help="which clips",
-        choices=("synthetic", "weizmann", "ut_interaction", "folder"),
+        choices=("synthetic", "weizmann", "ut_interaction", "ucf101", "hmdb51", "folder"),
     )
     data_root: Path | None = param(help="folder of a real data set")
     world: str = param(
@@ -54,9 +58,13 @@ class ProgressiveConfig:
     width: int = param(16, help="channels of the first stage", low=2, high=256)
     steps: int = param(260, help="optimiser steps of each network", low=1)
     arms: tuple[str, ...] = param(
-        ("ce", "kd_iframe", "pkd"), help="who teaches the internal classifiers"
+        ("ce", "kd_iframe", "pkd"), help="who teaches the internal classifiers", choices=ARM_NAMES
     )
     ic_steps: int = param(130, help="optimiser steps of the internal classifiers", low=1)
+    released: tuple[str, ...] = param(
+        (), help="what of the released training to try as well", choices=tuple(PASSES)
+    )
+    wise_arm: str = param("pkd", help="arm whose classifiers the ensembles and cascades use")
     batch: int = param(32, help="clips a step", low=2)
     lr: float = param(4e-3, help="peak learning rate", low=0)
     weight_decay: float = param(0.05, help="of kernels and matrices", low=0)
@@ -65,11 +73,17 @@ class ProgressiveConfig:
     workers: int = param(2, help="processes that decode", low=0, high=256)
 
     def __post_init__(self) -> None:
-        """Refuse a real data set without its folder, before anything starts."""
+        """Refuse a real data set without its folder, and ensembles of an arm that is not there."""
         if self.dataset != "synthetic" and self.data_root is None:
             raise ConfigError(
                 f"parameter data_root is not given, and dataset = {self.dataset!r} needs it: "
                 "the folder that holds the clips"
+            )
+
+        if self.wise_arm not in self.arms:
+            raise ConfigError(
+                f"parameter wise_arm = {self.wise_arm!r}: expected one of the arms that are "
+                f"trained, {', '.join(self.arms)}"
             )
 
     def catalog_options(self) -> dict[str, Any]:

@@ -152,7 +152,7 @@ def pool(x: Tensor) -> Tensor:
 @cache
 def _averaging(size: int) -> Tensor:
     """Return (4, size): row i averages from floor(i size / 4) to ceil((i + 1) size / 4)."""
-    matrix = torch.zeros(POOL, size)
+    matrix = torch.zeros(POOL, size, device="cpu")  # whatever the default is: it is kept
     for i in range(POOL):
         first, last = i * size // POOL, -(-(i + 1) * size // POOL)
         matrix[i, first:last] = 1 / (last - first)

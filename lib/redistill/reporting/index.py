@@ -1,14 +1,16 @@
 """index.html over all runs: the ledger of claims with its verdicts, then every run as it ended."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-from redistill.claims import STATES, Claim, Verdict, ledger, load_claims, overall
+from matplotlib.ticker import MaxNLocator
+
+from redistill.claims import Claim, Verdict, ledger, load_claims, overall
 from redistill.errors import RunError
+from redistill.reference import measured
 from redistill.reporting.pages import Run, load_run, write_page
+from redistill.rules import STATES
 
 # verdict -> (sign, tone); the word always stands beside the sign
 _SIGNS = (("✓", "good"), ("✕", "bad"), ("≈", "open"), ("—", "mute"), ("○", "mute"))
@@ -57,12 +59,17 @@ def _runs(reports_dir: Path) -> list[Run]:
 
 
 def _group(paper: str, claims: Sequence[Claim], judged: Judged, runs: Runs) -> dict[str, Any]:
-    """One paper's part of the table; the strips of its verdicts share an axis, in points."""
+    """One paper's part of the table; the strips of its verdicts share an axis for each unit."""
     own = [claim for claim in claims if claim.paper == paper]
-    axis = _axis([verdict for claim in own for verdict in judged[claim.id]])
-    lines = [(claim, _lines(claim, judged[claim.id], axis, runs)) for claim in own]
+    shown = [(claim, one) for claim in own for one in judged[claim.id] if one.pairs]
+    units = dict.fromkeys(claim.unit for claim, _ in shown)
+    axes = {unit: _axis([each for each in shown if each[0].unit == unit]) for unit in units}
+    lines = [
+        (claim, _lines(claim, judged[claim.id], axes.get(claim.unit, (0, 0)), runs))
+        for claim in own
+    ]
     title, about, arxiv = PAPERS[paper]
-    return {"id": paper, "title": title, "about": about, "arxiv": arxiv, "axis": axis,
+    return {"id": paper, "title": title, "about": about, "arxiv": arxiv, "axes": axes,
             "tally": _tally(own, judged), "claims": lines}  # fmt: skip
 
 
@@ -86,38 +93,39 @@ def _lines(claim: Claim, verdicts: Sequence[Verdict], axis: Axis, runs: Runs) ->
 
 
 def _value(claim: Claim, verdict: Verdict) -> str:
-    """Ours as text: mean difference, interval, number of independent runs."""
-    n = len(verdict.pairs)
-    text = f"{fmean(verdict.differences):+.1f}"
-    if verdict.interval:
-        text += f" [{verdict.interval.low:+.1f}, {verdict.interval.high:+.1f}]"
-    text = text.replace("-", "−")
+    """Ours as text: mean, interval, number of independent runs."""
+    n, text = len(verdict.pairs), measured(claim, verdict).replace("-", "−")
     return f"{text}\u00a0{claim.unit} · {n}\u00a0run{'s' if n > 1 else ''}"
 
 
-def _axis(verdicts: Sequence[Verdict]) -> Axis:
-    """Return the ends of the common axis: round numbers around zero, dots and intervals."""
-    values = [-2.0, 2.0]
-    for verdict in verdicts:
+def _axis(verdicts: Sequence[tuple[Claim, Verdict]]) -> Axis:
+    """Return the ends of a common axis: round numbers around zero, margins, dots and intervals."""
+    values = [0.0]
+    for claim, verdict in verdicts:
+        values += [-2.0, 2.0] if claim.unit == "points" else _margins(claim)
         values += verdict.differences
         values += [verdict.interval.low, verdict.interval.high] if verdict.interval else []
-    low, high = min(values), max(values)
-    step = next(size for size in (1, 2, 5, 10, 20, 50, 1e9) if high - low <= 12 * size)
-    return math.floor(low / step) * step, math.ceil(high / step) * step
+    if not any(values):
+        return -1.0, 1.0
+    ticks = MaxNLocator(12, steps=[1, 2, 5, 10]).tick_values(min(values), max(values))
+    return float(ticks[0]), float(ticks[-1])
+
+
+def _margins(claim: Claim) -> list[float]:
+    """Where margins lie: the smallest effect of interest, a bound, or both sides of a tolerance."""
+    if claim.rule == "equivalence":
+        return [-claim.margin, claim.margin]
+    less = claim.direction == "less" and claim.rule != "ratio"
+    return [-claim.margin if less else claim.margin]
 
 
 def _strip(claim: Claim, verdict: Verdict, axis: Axis) -> dict[str, Any]:
-    """Where dots and interval lie on the paper's common axis, in pixels.
-
-    The margin is the smallest effect of interest, or both sides of a tolerance.
-    """
+    """Where dots and interval lie on the paper's common axis of this unit, in pixels."""
 
     def place(value: float) -> float:
         share = (value - axis[0]) / (axis[1] - axis[0])
         return round(6 + share * (WIDTH - 12), 1)
 
-    sign = -1 if claim.direction == "less" else 1
-    ends = (-claim.margin, claim.margin) if claim.rule == "equivalence" else (sign * claim.margin,)
     found = verdict.interval
     return {
         # a fixed zigzag keeps equal seeds apart
@@ -125,7 +133,8 @@ def _strip(claim: Claim, verdict: Verdict, axis: Axis) -> dict[str, Any]:
         "value": _value(claim, verdict),
         "zero": place(0),
         "interval": [place(x) for x in (found.low, found.mean, found.high)] if found else None,
-        "margin": [place(end) for end in ends if axis[0] <= end <= axis[1] and end],
+        "margin": [place(end) for end in _margins(claim) if axis[0] <= end <= axis[1] and end],
+        "axis": axis,
     }
 
 

@@ -1,0 +1,116 @@
+"""Figures of notebook 3 that compare arms, and the released code with the corrected one."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from redistill.figures import COLOURS
+
+TEACHERS = COLOURS | {
+    "own": "#CC79A7",
+    "mean": "#666666",
+    "shuffled": "#E69F00",
+    "labels": "#DDDDDD",
+}
+NAMES = {"iframe": "I-frame", "mv": "motion", "own": "own last exit", "mean": "mean of three"}
+
+
+def teachers(table: pd.DataFrame) -> Figure:
+    """Draw who teaches each arm over the course of its training.
+
+    Args:
+        table: columns arm, teacher, start, end (shares of the steps).
+    """
+    arms = list(table["arm"].unique())
+    figure, axis = plt.subplots(figsize=(6, 0.9 + 0.24 * len(arms)))
+    for name, rows in table.groupby("teacher", sort=False):
+        axis.barh(
+            [arms.index(arm) for arm in rows["arm"]],
+            100 * (rows["end"] - rows["start"]),
+            left=100 * rows["start"],
+            height=0.7,
+            color=TEACHERS[name],
+            label=NAMES.get(name, name),
+        )
+    axis.set_yticks(range(len(arms)), arms, fontsize=8)
+    axis.set(xlabel="share of the training steps, %", xlim=(0, 100))
+    axis.invert_yaxis()
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    return figure
+
+
+def arm_gains(table: pd.DataFrame) -> Figure:
+    """Draw each arm's gain over another arm on validation and test clips.
+
+    Args:
+        table: columns arm, val, test (points).
+    """
+    figure, axis = plt.subplots(figsize=(6, 0.9 + 0.24 * len(table)))
+    places = np.arange(len(table))
+    for column, look in {
+        "val": {"marker": "o", "markerfacecolor": "none"},
+        "test": {"marker": "o"},
+    }.items():
+        axis.plot(
+            table[column], places, linestyle="", color=COLOURS["iframe"], label=column, **look
+        )
+    axis.axvline(0, color="0.6", linestyle=":", zorder=0)
+    axis.set_yticks(places, table["arm"], fontsize=8)
+    axis.set(xlabel="mean of nine ICs over that of cross-entropy, points")
+    axis.invert_yaxis()
+    axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def errata(table: pd.DataFrame) -> Figure:
+    """Draw each defect's three values on one line.
+
+    Args:
+        table: of ``redistill.methods.errata.table``.
+    """
+    figure, axes = plt.subplots(
+        1, 2, figsize=(7, 0.9 + 0.3 * len(table)), sharey=True, width_ratios=(3, 2)
+    )
+    places = np.arange(len(table))
+    values = table[["as_released", "corrected"]]
+    middle = values.mean(axis=1)
+    looks = {
+        "as_released": {"marker": "o", "markerfacecolor": "white"},
+        "corrected": {"marker": "o"},
+        "as_printed": {"marker": "x"},
+    }
+    for column, look in looks.items():
+        name = column.replace("_", " ")
+        axes[0].plot(table[column], places, linestyle="", color=COLOURS["mv"], label=name, **look)
+    axes[0].hlines(places, values.min(axis=1), values.max(axis=1), color="0.7", zorder=0)
+    axes[1].barh(places, table["effect"], color=COLOURS["iframe"], height=0.6)
+    axes[1].axvline(0, color="0.6", linewidth=0.8)
+    labels = [f"{d}\n{m}" for d, m in zip(table["defect"], table["measure"], strict=True)]
+    axes[0].set_yticks(places, labels, fontsize=7)
+    axes[0].set(xlabel="per cent, or points for gains")
+    axes[1].set(xlabel="released minus corrected, points")
+    axes[0].set_xlim(min(-2, middle.min() - 5), middle.max() + 8)
+    axes[0].invert_yaxis()
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
+    )
+    return figure
+
+
+def accountings(table: pd.DataFrame) -> Figure:
+    """Draw the price of one walk under each accounting.
+
+    Args:
+        table: of ``redistill.methods.released_costs.accountings``; the rows in the authors' own
+            constants are of other networks and are left to the table.
+    """
+    rows = table[~table["accounting"].str.startswith("released")]
+    figure, axis = plt.subplots(figsize=(6, 0.9 + 0.28 * len(rows)))
+    places = np.arange(len(rows))
+    axis.barh(places, 100 * (rows["ratio"] - 1), color=COLOURS["iframe"], height=0.6)
+    axis.axvline(0, color="0.6", linewidth=0.8)
+    axis.set_yticks(places, rows["accounting"], fontsize=8)
+    axis.set(xlabel="mean cost of a video against what was really computed, %")
+    axis.invert_yaxis()
+    return figure

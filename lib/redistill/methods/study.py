@@ -1,0 +1,103 @@
+"""Notebook 3 on one fold, from clips to what every exit says: the whole method in one place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from redistill import tables
+from redistill.exit_scores import FoldExits, epoch_optimism
+from redistill.feature_feed import feature_feeds
+from redistill.feeds import open_feeds
+from redistill.live import Line
+from redistill.methods.arms import choose
+from redistill.methods.exits import exit_logits, train_exits
+from redistill.methods.progressive import ProgressiveConfig
+from redistill.methods.released import jittered, train_released
+from redistill.methods.streams import predict_all, train_streams
+from redistill.predict import accuracy, predict
+from redistill.scores import FoldScores
+from redistill.video.splits import Catalog
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What one fold gave.
+
+    Attributes:
+        scores: of the networks' last exits.
+        exits: of all exits of all arms; arms of released passes have val and test only.
+        journal: of the networks.
+        epochs: accuracy of the ICs with the epoch chosen on test, on val, and the last.
+        shaken: accuracy of the I-frame network's last exit, colours of test frames shaken.
+        reads: how often the test labels were read.
+        undecoded: (id, reason) of clips that failed to decode, under ``on_bad="drop"``.
+    """
+
+    scores: FoldScores
+    exits: FoldExits
+    journal: pd.DataFrame
+    epochs: Mapping[str, float]
+    shaken: float
+    reads: int
+    undecoded: tuple[tuple[str, str], ...]
+
+
+def study_fold(
+    config: ProgressiveConfig,
+    catalog: Catalog,
+    fold: int,
+    *,
+    macs: Mapping[str, tuple[int, ...]],
+    plain: int,
+    device: str,
+    line: Line,
+) -> Study:
+    """Train three networks and the ICs of all arms on one fold, and ask them.
+
+    Args:
+        config: of notebook 3.
+        catalog: the data set.
+        fold: its number.
+        macs: modality to the cumulative MACs of a video at the 4 exits of its network.
+        plain: MACs of a video through the three networks without ICs.
+        device: ``cpu`` or ``cuda``.
+        line: told how far it is.
+    """
+    split = catalog.split(fold, seed=config.seed)
+    feeds = open_feeds(split, config, flip=catalog.flip, say=line.say)
+    classes = len(catalog.classes)
+    trained = train_streams(config, feeds, classes=classes, device=device, tick=line.epoch)
+
+    # The trunk is frozen, so each view of each clip passes it once, for all arms.
+    nets = {modality: each.net for modality, each in trained.items()}
+    features = {part: feature_feeds(nets, getattr(feeds, part), device=device) for part in PARTS}
+    arms = choose(config.arms, seed=config.seed)
+    exits = train_exits(config, trained, features, arms, device=device, tick=line.epoch)
+    said = {part: exit_logits(exits, features[part], arms, device=device) for part in PARTS}
+    again = train_released(
+        config.released, config, trained, feeds, features, device=device, tick=line.epoch
+    )
+    for part, logits in again.items():
+        said[part] |= logits
+    seen: dict[str, Any] = {"val": feeds.val, "test": feeds.test}
+    last = predict_all(trained, seen, device=device)
+    colours = jittered(feeds.test["iframe"], seed=config.seed)
+    shaken = predict(nets["iframe"], colours, device=device)
+
+    # Nothing is chosen below this line: here the test labels are read, once.
+    labels = {"train": feeds.train["mv"].labels, "val": feeds.val_labels}
+    labels["test"] = feeds.open_test("accuracy of the fold")
+    number = config.arms.index(config.wise_arm)
+    return Study(
+        scores=FoldScores(fold, last, labels),
+        exits=FoldExits(fold, said, labels, macs, plain),
+        journal=tables.journal(trained),
+        epochs=epoch_optimism(exits, labels["test"], number),
+        shaken=accuracy(shaken, labels["test"]),
+        reads=split.test.reads,
+        undecoded=feeds.dropped,
+    )
