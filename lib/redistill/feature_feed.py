@@ -70,6 +70,10 @@ class FeatureFeed:
         for part in torch.arange(len(self)).split(batch):
             yield self._take(part, 0)
 
+    def last(self) -> Tensor:
+        """Return the logits (N, K) of the student's own last exit, in view 0."""
+        return self.teachers[OWN][0]
+
     def _take(self, chosen: Tensor, view: int) -> FeatureBatch:
         return FeatureBatch(
             features=tuple(x[view].index_select(0, chosen) for x in self.features),

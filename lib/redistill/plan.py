@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,8 @@ def _planned(
 ) -> Iterator[tuple[str, tuple[str, ...], Planned]]:
     """Yield name, modalities decoded, and the phase on noise, which costs what pictures cost."""
     layout = torch.channels_last if device == "cuda" else torch.contiguous_format
-    nets = {m: stream(m, config, classes=classes) for m in MODALITIES}
+    drawn = replace(config, weights="")  # a plan downloads nothing
+    nets = {m: stream(m, drawn, classes=classes) for m in MODALITIES}
     nets = {m: net.to(device, memory_format=layout) for m, net in nets.items()}
     feeds = {m: _noise(config, m, batch) for m in MODALITIES}
     for m in MODALITIES:
@@ -116,7 +118,7 @@ def _planned(
     for m in MODALITIES:
         exits = exits_of(nets[m], arms, config).to(device, memory_format=layout)
         trunk = TrunkFeed(modality=m, student=nets[m], **shared)
-        job = exit_phase(m, config, device=device), exits, trunk, Distil(arms)
+        job = exit_phase("plan", m, config, device=device), exits, trunk, Distil(arms)
         yield f"classifiers on {m}", MODALITIES, job
 
 

@@ -9,11 +9,34 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from redistill.feature_feed import FeatureBatch
+from redistill.feature_feed import FeatureBatch, FeatureFeed, feature_feeds
 from redistill.feed import Batch, Feed
 from redistill.methods.arms import OWN
 from redistill.nets.exits import stage_features
-from redistill.predict import evaluating
+from redistill.predict import evaluating, predict
+
+
+def exit_feeds(
+    nets: Mapping[str, nn.Module],
+    feeds: Mapping[str, Feed],
+    *,
+    stream: bool,
+    device: str,
+    name: str,
+) -> "dict[str, FeatureFeed | TrunkFeed]":
+    """Return what classifiers train on, by modality of the student.
+
+    Args:
+        nets: modality to its trained network.
+        feeds: modality to its pictures.
+        stream: make the features in every step instead of keeping them.
+        device: ``cpu`` or ``cuda``.
+        name: identity of the networks.
+    """
+    if not stream:
+        return feature_feeds(nets, feeds, device=device)
+    shared = {"nets": nets, "feeds": feeds, "device": device, "name": name}
+    return {m: TrunkFeed(modality=m, student=net, **shared) for m, net in nets.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +100,10 @@ class TrunkFeed:
         views = [feed.inorder(batch=batch) for feed in self.feeds.values()]
         for batches in zip(*views, strict=True):
             yield self._features(dict(zip(self.feeds, batches, strict=True)), drift=False)
+
+    def last(self) -> Tensor:
+        """Return the logits (N, K) of the student's own last exit, in view 0."""
+        return predict(self.student, self._own, device=self.device)
 
     def _features(self, batches: Mapping[str, Batch], *, drift: bool) -> FeatureBatch:
         own = batches[self.modality]

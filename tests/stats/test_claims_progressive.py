@@ -24,7 +24,7 @@ def accuracies(seed, **values):
     rows = []
     for arm, points in values.items():
         keys = {"arm": arm} | (
-            {"modality": "fused", "exit": "half"} if arm in wise
+            {"modality": "fused", "exit": "equal"} if arm in wise
             else {"modality": "all", "exit": "mean"}
         )  # fmt: skip
         rows += [
@@ -67,7 +67,7 @@ def test_learned_weights_must_beat_each_control_not_only_the_best_by_validation(
     ]
     (found,) = verdict(named("P8"), runs)
     assert found.state == state
-    assert found.name == "wise fused half against plain_fused fused half"
+    assert found.name == "wise fused equal against plain_fused fused equal"
     assert found.differences == pytest.approx([80 + 2 * x - fused for x in SPREAD])
 
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from drawn import drawn_feed
 from torch import nn
 from torch.nn import functional as F
 
-from conftest import drawn_feed
 from redistill.config import resolve
 from redistill.feature_feed import feature_feeds
 from redistill.methods.arms import ARMS
@@ -82,7 +82,7 @@ def test_classifiers_never_change_a_backbone_by_a_bit(cache):
     )
     arms = (ARMS["kd_final"],)
     exits = exits_of(nets["mv"], arms, CONFIG)
-    run_phase(exit_phase("x", CONFIG, device="cpu"), exits, live, objective=Distil(arms))
+    run_phase(exit_phase("x", "mv", CONFIG, device="cpu"), exits, live, objective=Distil(arms))
     after = bits(nets)
     assert all(torch.equal(before[name], after[name]) for name in before)
 

@@ -147,10 +147,10 @@ def choice_errata(studies: Sequence[Study]) -> list[Erratum]:
     def mean(values: Sequence[float]) -> float:
         return 100 * float(np.average(values, weights=sizes))
 
-    epoch = {on: mean([study.epochs[on] for study in studies]) for on in ("test", "val")}
     shaken = mean([study.shaken for study in studies])
     steady = mean([study.scores.hits("test")["iframe"].float().mean() for study in studies])
-    return [
-        Erratum("epoch chosen on test", "8.2.12", "mean of ICs", epoch["test"], epoch["val"]),
-        Erratum("colours shaken at test", "8.2.7", "I-frame, last exit", shaken, steady),
-    ]
+    found = [Erratum("colours shaken at test", "8.2.7", "I-frame, last exit", shaken, steady)]
+    if all(study.epochs for study in studies):
+        test, val = (mean([study.epochs[on] for study in studies]) for on in ("test", "val"))
+        found.append(Erratum("epoch chosen on test", "8.2.12", "mean of ICs", test, val))
+    return found

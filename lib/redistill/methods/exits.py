@@ -7,15 +7,17 @@ import torch
 from torch import Tensor
 
 from redistill.feature_feed import FeatureFeed
-from redistill.methods.arms import OWN, Arm
+from redistill.methods.arms import Arm
 from redistill.methods.distil import Distil
 from redistill.methods.progressive import ProgressiveConfig
+from redistill.methods.streams import PAPER, PAPER_RATES
 from redistill.modality import MODALITIES
 from redistill.nets.exits import Exits, build_exits, ic_plan
 from redistill.nets.streams import Stream
 from redistill.phase import Phase
 from redistill.predict import predict
 from redistill.train import Trained, run_phase
+from redistill.trunk_feed import TrunkFeed
 
 Tick = Callable[[str, Mapping[str, Any]], None]
 
@@ -29,8 +31,14 @@ def exits_of(stream: Stream, arms: Sequence[Arm], config: ProgressiveConfig) -> 
     return build_exits(plan, classes=classes, seed=seed, arms=len(arms), frozen_bias=frozen)
 
 
-def exit_phase(name: str, config: ProgressiveConfig, *, device: str, **changes: Any) -> Phase:
-    """Return the phase that trains ICs; ``changes`` are other fields of it."""
+def exit_phase(
+    name: str, modality: str, config: ProgressiveConfig, *, device: str, **changes: Any
+) -> Phase:
+    """Return the phase that trains the ICs of a network; ``changes`` are other fields of it.
+
+    With ``recipe = "paper"`` as spec/progressive.md 4.3 has it for all arms but PKD: Adam, a rate
+    for each modality, falling tenfold after 50 and 100 of 150 epochs.
+    """
     settings = {
         "steps": config.ic_steps,
         "batch": config.batch,
@@ -40,13 +48,15 @@ def exit_phase(name: str, config: ProgressiveConfig, *, device: str, **changes: 
         "device": device,
         "threads": config.threads,
     }
-    return Phase(name=f"exits-{name}", **(settings | changes))
+    if config.recipe == "paper":
+        settings |= PAPER | {"lr": PAPER_RATES[modality], "drops": (1 / 3, 2 / 3)}
+    return Phase(name=f"exits-{name}-{modality}", **(settings | changes))
 
 
 def train_exits(
     config: ProgressiveConfig,
     trained: Mapping[str, Trained],
-    feeds: Mapping[str, Mapping[str, FeatureFeed]],
+    feeds: Mapping[str, Mapping[str, FeatureFeed | TrunkFeed]],
     arms: Sequence[Arm],
     *,
     device: str,
@@ -60,7 +70,7 @@ def train_exits(
         config: of notebook 3.
         trained: the networks, frozen.
         feeds: "train", "val" and "test" to modality to features; test classes after each epoch
-            are kept, labels unread.
+            are kept, labels unread, unless clips are streamed (that would decode them again).
         arms: who teaches.
         device: ``cpu`` or ``cuda``.
         name: of the phases.
@@ -74,11 +84,11 @@ def train_exits(
     for modality, each in trained.items():
         show = (lambda line, name=modality: tick(name, line)) if tick else None
         result[modality] = run_phase(
-            exit_phase(f"{name}-{modality}", config, device=device, **changes),
+            exit_phase(name, modality, config, device=device, **changes),
             exits_of(each.net, arms, config),
             feeds["train"][modality],
             val=feeds["val"][modality],
-            watch=feeds["test"][modality],
+            watch=None if config.stream else feeds["test"][modality],
             objective=Distil(tuple(arms)),
             tick=show,
         )
@@ -87,7 +97,7 @@ def train_exits(
 
 def exit_logits(
     exits: Mapping[str, Trained],
-    feeds: Mapping[str, FeatureFeed],
+    feeds: Mapping[str, FeatureFeed | TrunkFeed],
     arms: Sequence[Arm],
     *,
     device: str,
@@ -95,7 +105,7 @@ def exit_logits(
     """Return arm to modality to logits (4, N, K): three ICs, then the network's own last exit."""
     found: dict[str, dict[str, Tensor]] = {arm.name: {} for arm in arms}
     for modality, each in exits.items():
-        own = feeds[modality].teachers[OWN][0]
+        own = feeds[modality].last()
         logits = predict(each.net, feeds[modality], device=device)
         for arm, z in zip(arms, logits.unbind(0), strict=True):
             found[arm.name][modality] = torch.cat([z, own[None]])

@@ -24,6 +24,23 @@ class ProgressiveConfig:
             "ic_steps": 240,
             "released": ("long", "drift", "released"),
         },
+        # spec 2.1 and 4.3: 510 and 150 epochs of UCF-101, as many for all arms, batches of 32
+        "paper": {
+            "dataset": "ucf101",
+            "size": 224,
+            "width": 64,
+            "depth": 18,
+            "depth_iframe": 50,
+            "stream": True,
+            "weights": "imagenet",
+            "recipe": "paper",
+            "steps": 152_000,
+            "arms": ARM_NAMES,
+            "ic_steps": 44_700,
+            "released": ("long", "drift", "released"),
+            "weight_decay": 1e-4,
+            "workers": 14,
+        },
     }
 
     profile: str = param("quick", help="set of defaults")
@@ -56,6 +73,10 @@ class ProgressiveConfig:
         18, help="layers of the I-frame network", choices=(10, 18, 34, 50, 101, 152)
     )
     width: int = param(16, help="channels of the first stage", low=2, high=256)
+    weights: str = param("", help="initial weights: imagenet, or a safetensors file; none: drawn")
+    recipe: str = param(
+        "ours", help="optimiser and rates: ours, or the paper's", choices=("ours", "paper")
+    )
     steps: int = param(260, help="optimiser steps of each network", low=1)
     arms: tuple[str, ...] = param(
         ("ce", "kd_iframe", "pkd"), help="who teaches the internal classifiers", choices=ARM_NAMES

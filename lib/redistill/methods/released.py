@@ -5,15 +5,14 @@ one thing as the authors' code has it; ``released`` has all of its recipe at onc
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from redistill.feature_feed import feature_feeds
-from redistill.feed import Feed
+from redistill.feed import Batch, Feed
 from redistill.feeds import Feeds
 from redistill.methods.arms import PASSES, Arm, Pass
 from redistill.methods.distil import Distil
@@ -21,7 +20,7 @@ from redistill.methods.exits import exit_logits, exit_phase, exits_of, train_exi
 from redistill.methods.progressive import ProgressiveConfig
 from redistill.predict import evaluating
 from redistill.train import Trained, run_phase
-from redistill.trunk_feed import TrunkFeed
+from redistill.trunk_feed import TrunkFeed, exit_feeds
 from redistill.video.colour import jitter
 from redistill.video.keyed import generator
 
@@ -90,7 +89,7 @@ def _drifting(
             modality=modality, student=copy.deepcopy(net), nets=nets, feeds=feeds.train,
             device=device, name=name, drift=True,
         )  # fmt: skip
-        phase = exit_phase(f"drift-{modality}", config, device=device, **_changes(one, config))
+        phase = exit_phase("drift", modality, config, device=device, **_changes(one, config))
         show = (lambda line, name=modality: tick(name, line)) if tick else None
         bearing = exits_of(net, arms, config)
         exits[modality] = run_phase(phase, bearing, live, objective=Distil(tuple(arms)), tick=show)
@@ -98,10 +97,8 @@ def _drifting(
             net, feeds.train[modality], epochs=phase.epochs(live), batch=phase.batch,
             seed=phase.seed, device=device,
         )  # fmt: skip
-    asked = {
-        split: feature_feeds(drifted, getattr(feeds, split), device=device)
-        for split in ("val", "test")
-    }
+    stream = {"stream": config.stream, "device": device, "name": f"{name} drifted"}
+    asked = {s: exit_feeds(drifted, getattr(feeds, s), **stream) for s in ("val", "test")}
     return {split: exit_logits(exits, part, arms, device=device) for split, part in asked.items()}
 
 
@@ -129,12 +126,16 @@ def drift(
     return copied.eval()
 
 
-def jittered(feed: Feed, *, seed: int) -> Feed:
-    """Return I-frames whose colours were shaken, as the released code does at test (8.2.7)."""
-    views = torch.stack(
-        [
-            jitter(clip, generator(seed, 0, name, "colour at test"))
-            for name, clip in zip(feed.clips, feed.views[0], strict=True)
-        ]
-    )
-    return replace(feed, views=views[None], manifest=f"{feed.manifest} jittered {seed}")
+@dataclass(frozen=True)
+class Jittered:
+    """I-frames of test clips with their colours shaken, as the released code does (8.2.7)."""
+
+    feed: Feed
+    seed: int
+
+    def inorder(self, *, batch: int = 64) -> Iterator[Batch]:
+        """Yield every clip once, in the order of the catalogue."""
+        for seen in self.feed.inorder(batch=batch):
+            pairs = zip(seen.clips, seen.inputs, strict=True)
+            frames = [jitter(x, generator(self.seed, 0, name, "test")) for name, x in pairs]
+            yield replace(seen, inputs=torch.stack(frames))

@@ -8,17 +8,16 @@ import pandas as pd
 
 from redistill import tables
 from redistill.exit_scores import FoldExits, epoch_optimism
-from redistill.feature_feed import feature_feeds
-from redistill.feeds import open_feeds
+from redistill.feeds import Feeds
 from redistill.live import Line
 from redistill.methods.arms import choose
 from redistill.methods.exits import exit_logits, train_exits
 from redistill.methods.progressive import ProgressiveConfig
-from redistill.methods.released import jittered, train_released
+from redistill.methods.released import Jittered, train_released
 from redistill.methods.streams import predict_all, train_streams
 from redistill.predict import accuracy, predict
 from redistill.scores import FoldScores
-from redistill.video.splits import Catalog
+from redistill.trunk_feed import exit_feeds
 
 PARTS = ("train", "val", "test")
 
@@ -31,7 +30,8 @@ class Study:
         scores: of the networks' last exits.
         exits: of all exits of all arms; arms of released passes have val and test only.
         journal: of the networks.
-        epochs: accuracy of the ICs with the epoch chosen on test, on val, and the last.
+        epochs: accuracy of the ICs with the epoch chosen on test, on val, and the last; of a stream
+            nothing.
         shaken: accuracy of the I-frame network's last exit, colours of test frames shaken.
         reads: how often the test labels were read.
         undecoded: (id, reason) of clips that failed to decode, under ``on_bad="drop"``.
@@ -48,9 +48,10 @@ class Study:
 
 def study_fold(
     config: ProgressiveConfig,
-    catalog: Catalog,
+    feeds: Feeds,
     fold: int,
     *,
+    classes: int,
     macs: Mapping[str, tuple[int, ...]],
     plain: int,
     device: str,
@@ -60,21 +61,21 @@ def study_fold(
 
     Args:
         config: of notebook 3.
-        catalog: the data set.
+        feeds: the clips of the fold.
         fold: its number.
+        classes: number of classes.
         macs: modality to the cumulative MACs of a video at the 4 exits of its network.
         plain: MACs of a video through the three networks without ICs.
         device: ``cpu`` or ``cuda``.
         line: told how far it is.
     """
-    split = catalog.split(fold, seed=config.seed)
-    feeds = open_feeds(split, config, flip=catalog.flip, say=line.say)
-    classes = len(catalog.classes)
     trained = train_streams(config, feeds, classes=classes, device=device, tick=line.epoch)
 
     # The trunk is frozen, so each view of each clip passes it once, for all arms.
     nets = {modality: each.net for modality, each in trained.items()}
-    features = {part: feature_feeds(nets, getattr(feeds, part), device=device) for part in PARTS}
+    name = " ".join(each.key for each in trained.values())
+    way = {"stream": config.stream, "device": device, "name": name}
+    features = {part: exit_feeds(nets, getattr(feeds, part), **way) for part in PARTS}
     arms = choose(config.arms, seed=config.seed)
     exits = train_exits(config, trained, features, arms, device=device, tick=line.epoch)
     said = {part: exit_logits(exits, features[part], arms, device=device) for part in PARTS}
@@ -85,7 +86,7 @@ def study_fold(
         said[part] |= logits
     seen: dict[str, Any] = {"val": feeds.val, "test": feeds.test}
     last = predict_all(trained, seen, device=device)
-    colours = jittered(feeds.test["iframe"], seed=config.seed)
+    colours = Jittered(feeds.test["iframe"], seed=config.seed)
     shaken = predict(nets["iframe"], colours, device=device)
 
     # Nothing is chosen below this line: here the test labels are read, once.
@@ -96,8 +97,8 @@ def study_fold(
         scores=FoldScores(fold, last, labels),
         exits=FoldExits(fold, said, labels, macs, plain),
         journal=tables.journal(trained),
-        epochs=epoch_optimism(exits, labels["test"], number),
+        epochs={} if config.stream else epoch_optimism(exits, labels["test"], number),
         shaken=accuracy(shaken, labels["test"]),
-        reads=split.test.reads,
+        reads=feeds.split.test.reads,
         undecoded=feeds.dropped,
     )
