@@ -15,10 +15,13 @@ from torch import Tensor
 from redistill import stats
 from redistill.methods import ensembles
 from redistill.methods.cascade import cascade_costs, choose_threshold, curve, walk
-from redistill.methods.ensembles import VARIANTS, Ensemble
+from redistill.methods.ensembles import Ensemble
 from redistill.methods.wise import stack
 from redistill.train import Trained
 
+REPORTED = (  # of the variants: WISE, WISE as released, and what it is compared with
+    "wise", "wise_3", "unit", "divided", "plain", "plain_fused", "fusion_211", "fusion_learned",
+)  # fmt: skip
 EQUAL, LAST = "equal", "last"  # mean cost of the networks without ICs; everybody to the last exit
 
 
@@ -100,7 +103,7 @@ def ensemble_table(
     folds: Sequence[FoldExits],
     *,
     arm: str,
-    names: Iterable[str] = VARIANTS,
+    names: Iterable[str] = REPORTED,
     choose_on: str = "val",
     **options: Any,
 ) -> pd.DataFrame:
@@ -112,7 +115,7 @@ def ensemble_table(
     Args:
         folds: of all folds.
         arm: whose ICs.
-        names: of ``VARIANTS``.
+        names: of ``redistill.methods.ensembles.VARIANTS``.
         choose_on: the split on which thresholds are chosen; ``test`` measures the optimism of it.
         **options: of the fit: ``fit_on``, and the recipe of ``fit_prefixes``.
 
@@ -142,17 +145,17 @@ def _answers(
     scores, labels = found.scores["test"], fold.labels["test"]
     if len(scores) == 1:  # late fusion needs no ICs: it has one exit and one cost
         hits = scores[0].argmax(-1) == labels
-        return hits, torch.full(hits.shape, float(fold.plain)), torch.zeros(hits.shape)
+        return hits, torch.full(hits.shape, float(fold.plain)).double(), torch.zeros(hits.shape)
     threshold = 1.0
     if point == EQUAL:
         threshold = fold.threshold(found, choose_on=choose_on)
     walked = walk(scores, threshold)
     early = (walked.exit < len(scores) - 1).float()
-    return walked.predicted == labels, torch.tensor(fold.costs).float()[walked.exit], early
+    return walked.predicted == labels, torch.tensor(fold.costs).double()[walked.exit], early
 
 
 def tradeoff_table(
-    folds: Sequence[FoldExits], *, arm: str, names: Iterable[str], points: int = 41
+    folds: Sequence[FoldExits], *, arm: str, names: Iterable[str], points: int = 21
 ) -> pd.DataFrame:
     """Return accuracy and mean cost over thresholds, which nobody chose: means over all test clips.
 
@@ -160,7 +163,7 @@ def tradeoff_table(
         Columns variant, threshold, accuracy, macs, early.
     """
     steps = torch.linspace(0, 1, points).double()
-    levels = torch.cat([steps, 1 - torch.logspace(-2, -9, 15).double()]).sort().values.tolist()
+    levels = torch.cat([steps, 1 - torch.logspace(-2, -8, 7).double()]).sort().values.tolist()
     tables = []
     for fold in folds:
         share = len(fold.labels["test"]) / sum(len(f.labels["test"]) for f in folds)
@@ -170,8 +173,8 @@ def tradeoff_table(
             table = curve(judged, (fold.plain,) if one else fold.costs, [1.0] if one else levels)
             weighted = table.drop(columns="threshold") * share
             tables.append(weighted.assign(variant=name, threshold=table["threshold"]))
-    summed = pd.concat(tables).groupby(["variant", "threshold"], sort=False)
-    return summed.sum().reset_index()
+    summed = pd.concat(tables).groupby(["variant", "threshold"], sort=False).sum()
+    return summed.round({"accuracy": 4, "macs": 0, "early": 4}).reset_index()
 
 
 def epoch_optimism(exits: Mapping[str, Trained], labels: Tensor, number: int) -> dict[str, float]:

@@ -154,19 +154,3 @@ def accuracies(table: pd.DataFrame, folds: pd.DataFrame, *, chance: float) -> Fi
     axis.set(xlabel="test accuracy, %, with its 95 % interval over clips", xlim=(0, 100))
     axis.set_ylim(len(table) - 0.4, -0.6)
     return figure
-
-
-def cost_plane(table: pd.DataFrame) -> Figure:
-    """Draw accuracy over multiply-accumulates per video.
-
-    Args:
-        table: columns modality, macs (per video), accuracy (share of 1).
-    """
-    figure, axis = plt.subplots(figsize=(6, 2.5))
-    for entry in table.itertuples():
-        place = entry.macs / 1e6, 100 * entry.accuracy
-        axis.plot(*place, markersize=8, **LOOK[entry.modality])
-        axis.annotate(NAMES[entry.modality], place, xytext=(7, -3), textcoords="offset points")
-    axis.set(xlabel="million multiply-accumulates per video", ylabel="test accuracy, %")
-    axis.margins(x=0.2, y=0.25)
-    return figure

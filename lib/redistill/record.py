@@ -27,7 +27,7 @@ ROW_MIME = "application/vnd.redistill.row+json"
 FIGURE_MIME = "application/vnd.redistill.figure+json"
 RUN_DIR = "REDISTILL_RUN_DIR"
 _DPI = 100  # a figure of 8 x 4 inches stays near 40 kB
-_LEAN = 12_000  # bytes; larger pictures are stored with 200 colours
+_LEAN, _HEAVY = 5_000, 16_000  # bytes; larger pictures are stored with 64 and with 32 colours
 
 
 def record(
@@ -153,10 +153,13 @@ def _png(figure: "Figure") -> bytes:
         return buffer.getvalue()
     from PIL import Image
 
-    lean = io.BytesIO()
     way = {"method": Image.Quantize.MAXCOVERAGE, "dither": Image.Dither.NONE}  # keeps black black
     with Image.open(buffer) as image:
-        image.convert("RGB").quantize(200, **way).save(lean, format="png")
+        for colours in (64, 32):
+            lean = io.BytesIO()
+            image.convert("RGB").quantize(colours, **way).save(lean, format="png", optimize=True)
+            if lean.tell() <= _HEAVY:
+                break
     return lean.getvalue()
 
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from redistill.cost import Cost
 from redistill.exit_scores import EQUAL, FoldExits
 from redistill.figures import compensate
 from redistill.methods.alike import gains as alike_gains
@@ -48,23 +47,9 @@ def journal(trained: Mapping[str, Trained]) -> pd.DataFrame:
 def mean_journal(journals: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return the mean over folds of journals, in the order of the first."""
     both = pd.concat(journals).groupby(["modality", "epoch"], sort=False)
-    return both[["loss", "val"]].mean().reset_index()
-
-
-def cost_plane(accuracies: pd.DataFrame, costs: Mapping[str, Cost]) -> pd.DataFrame:
-    """Return accuracy and cost of each network; fusion costs the sum of all.
-
-    Args:
-        accuracies: columns modality and accuracy, with a line "fused".
-        costs: of each network, one video.
-
-    Returns:
-        Columns modality, macs (of one video) and accuracy.
-    """
-    macs = {name: cost.macs for name, cost in costs.items()}
-    macs["fused"] = sum(macs.values())
-    plane = accuracies.assign(macs=accuracies["modality"].map(macs))
-    return plane[["modality", "macs", "accuracy"]]
+    table = both[["loss", "val"]].mean().round(4).reset_index()
+    every = -(-int(table["epoch"].max()) // 15)  # no more points than a small figure shows
+    return table[(table["epoch"] % every == 1 % every) | (table["epoch"] == table["epoch"].max())]
 
 
 def teachers(arms: Sequence[Arm]) -> pd.DataFrame:

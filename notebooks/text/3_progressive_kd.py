@@ -358,7 +358,6 @@ ensembles = pd.concat([ensembles, free.assign(variant="wise_free")])
 for row in ensembles.itertuples():
     record("accuracy", row.accuracy, unit="fraction", n=row.n, atol=0.15, arm=row.variant,
            modality="fused", exit=row.exit, split="test", fold=fold_name)
-    record("video_cost", row.macs, unit="MAC", rtol=0.3, arm=row.variant, exit=row.exit)
 
 # %% [markdown]
 # ## Accuracy over cost

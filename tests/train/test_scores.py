@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from redistill import tables
-from redistill.cost import Cost, milliseconds
+from redistill.cost import milliseconds
 from redistill.errors import ConfigError
 from redistill.live import Line
 from redistill.reference import headline
@@ -49,12 +49,6 @@ def test_each_fold_by_itself():
     table = by_fold(FOLDS)
     assert table["n"].tolist() == [3, 1]
     assert table["iframe"].tolist() == [1.0, 0.0]
-
-
-def test_the_cost_of_fusion_is_the_sum():
-    accuracies = pd.DataFrame({"modality": ["mv", "fused"], "accuracy": [0.5, 0.6]})
-    costs = {"iframe": Cost(5, 1), "mv": Cost(2, 1), "residual": Cost(3, 1)}
-    assert tables.cost_plane(accuracies, costs)["macs"].tolist() == [2, 10]
 
 
 def test_journals_are_averaged_epoch_by_epoch():

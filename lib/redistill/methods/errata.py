@@ -36,8 +36,8 @@ class Erratum:
 
     @property
     def effect(self) -> float:
-        """As released minus corrected."""
-        return self.as_released - self.corrected
+        """As released minus corrected; minus as printed, where the two readings are at odds."""
+        return self.as_released - (self.corrected if self.as_printed is None else self.as_printed)
 
 
 def training_errata(folds: Sequence[FoldExits]) -> list[Erratum]:
