@@ -61,6 +61,7 @@ steps = None         # optimiser steps of each network
 arms = None          # who teaches the internal classifiers
 ic_steps = None      # optimiser steps of the internal classifiers
 released = None      # what of the released training to try as well
+team = None          # train TEAM-Net, the second backbone, as well
 wise_arm = None      # arm whose classifiers the ensembles and cascades use
 batch = None         # clips a step
 lr = None            # peak learning rate
@@ -389,6 +390,25 @@ for number, time in enumerate(exit_milliseconds(nets["iframe"], ics["iframe"], s
     record("video_latency", time, unit="ms", free=True, modality="iframe", exit=number + 1)
 decoding = milliseconds(lambda: load_clip(clip.path, segments=config.segments))
 record("video_decoding", decoding, unit="ms", free=True, threads=1)
+
+# %% [markdown]
+# ## A second backbone
+#
+# TEAM-Net (`team = True`; it trains as long as the three networks together) joins the three streams by
+# fusion units, which squeeze all modalities into one vector and gate each stream with it. Its three ICs
+# read those vectors, the first one right behind the stem.
+
+# %%
+from redistill.methods.team_study import team_table
+
+if config.team:
+    joint = team_table([study.team for study in studies], [study.exits.labels for study in studies])
+    for row in arm_table(joint).itertuples():
+        record("accuracy", row.accuracy, unit="fraction", n=row.n, atol=0.2, arm=row.arm,
+               modality="team", exit="mean", split=row.split, fold=fold_name)
+    team = joint[joint["split"] == "test"].assign(modality="fused").drop(columns="split")
+    show(exit_figures.exit_accuracies(team, shown=["team_ce", "team_pkd"]), team, name="team",
+         free=True, caption="Test accuracy of TEAM-Net's ICs 1 to 3 and of the whole network, 4.")
 
 # %% [markdown]
 # ## Where it should fail

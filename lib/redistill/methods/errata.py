@@ -74,7 +74,7 @@ def training_errata(folds: Sequence[FoldExits]) -> list[Erratum]:
         name = "chain ends at the own last exit"
         found.insert(0, Erratum(name, "8.1.1", "PKD minus CE", gain, gain, printed))
     last = exits[(exits["split"] == "test") & (exits["exit"] == 4)].groupby("arm")["accuracy"]
-    if "pkd_drift" in last.groups:
+    if {"pkd_drift", "pkd"} <= set(last.groups):
         drifted, kept = (100 * last.mean()[arm] for arm in ("pkd_drift", "pkd"))
         found.append(Erratum("BatchNorm drifts", "8.1.4", "mean of last exits", drifted, kept))
     return found
@@ -115,7 +115,7 @@ def inference_errata(folds: Sequence[FoldExits], *, arm: str) -> list[Erratum]:
         ),
         ("thresholds chosen on test", "8.1.9", "WISE, equal cost", greedy["wise", EQUAL], wise),
     ]
-    if all("train" in fold.logits for fold in folds):
+    if all(arm in fold.logits.get("train", {}) for fold in folds):
         trained = _points(folds, arm=arm, names=("wise",), fit_on="train")
         value = trained["wise", LAST]
         rows.insert(

@@ -85,6 +85,7 @@ class ProgressiveConfig:
     released: tuple[str, ...] = param(
         (), help="what of the released training to try as well", choices=tuple(PASSES)
     )
+    team: bool = param(False, help="train TEAM-Net, the second backbone, as well")
     wise_arm: str = param("pkd", help="arm whose classifiers the ensembles and cascades use")
     batch: int = param(32, help="clips a step", low=2)
     lr: float = param(4e-3, help="peak learning rate", low=0)

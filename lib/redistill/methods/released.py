@@ -103,9 +103,11 @@ def _drifting(
 
 
 def _changes(one: Pass, config: ProgressiveConfig) -> dict[str, Any]:
-    """Return the fields of the phase in which a pass differs."""
-    steps, decay = one.budget * config.ic_steps, config.weight_decay if one.decay else 0.0
-    return {"steps": steps, "drops": one.drops, "weight_decay": decay}
+    """Return the fields of the phase in which a pass differs from the corrected training."""
+    found: dict[str, Any] = {"steps": one.budget * config.ic_steps}
+    if one.drops:  # of its own; else the recipe's
+        found["drops"] = one.drops
+    return found if one.decay else found | {"weight_decay": 0.0}
 
 
 def drift(

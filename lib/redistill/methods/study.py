@@ -15,6 +15,7 @@ from redistill.methods.exits import exit_logits, train_exits
 from redistill.methods.progressive import ProgressiveConfig
 from redistill.methods.released import Jittered, train_released
 from redistill.methods.streams import predict_all, train_streams
+from redistill.methods.team_study import TeamLogits, study_team
 from redistill.predict import accuracy, predict
 from redistill.scores import FoldScores
 from redistill.trunk_feed import exit_feeds
@@ -34,6 +35,7 @@ class Study:
             nothing.
         shaken: accuracy of the I-frame network's last exit, colours of test frames shaken.
         reads: how often the test labels were read.
+        team: TEAM-Net's exits, if asked for.
         undecoded: (id, reason) of clips that failed to decode, under ``on_bad="drop"``.
     """
 
@@ -43,6 +45,7 @@ class Study:
     epochs: Mapping[str, float]
     shaken: float
     reads: int
+    team: TeamLogits | None
     undecoded: tuple[tuple[str, str], ...]
 
 
@@ -88,6 +91,9 @@ def study_fold(
     last = predict_all(trained, seen, device=device)
     colours = Jittered(feeds.test["iframe"], seed=config.seed)
     shaken = predict(nets["iframe"], colours, device=device)
+    team = None
+    if config.team:
+        team = study_team(config, feeds, classes=classes, device=device, tick=line.epoch)
 
     # Nothing is chosen below this line: here the test labels are read, once.
     labels = {"train": feeds.train["mv"].labels, "val": feeds.val_labels}
@@ -100,5 +106,6 @@ def study_fold(
         epochs={} if config.stream else epoch_optimism(exits, labels["test"], number),
         shaken=accuracy(shaken, labels["test"]),
         reads=feeds.split.test.reads,
+        team=team,
         undecoded=feeds.dropped,
     )
