@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from redistill.errors import CatalogError
-from redistill.video import encode_mpeg4
+from redistill.video import encode_mpeg4, prepare
 from redistill.video.catalog import open_catalog
 from redistill.video.splits import Clip, cut_groups
 
@@ -203,3 +203,16 @@ def test_folds_are_named_once_and_exist(small):
         small.fold_numbers([1])
     with pytest.raises(CatalogError, match="name a fold twice"):
         small.fold_numbers([0, 0])
+
+
+def test_groups_outlive_re_encoding(tree, tmp_path_factory):
+    """A prepared set keeps its groups, though its files have another suffix."""
+    rows = []
+    for clip in sorted(tree.glob("?/*.avi")):
+        clip.rename(clip.with_suffix(".mp4"))
+        rows.append(f"{clip.parent.name}/{clip.stem}.mp4,person{int(clip.stem) // 2}")
+    (tree / "groups.csv").write_text("file,group\n" + "\n".join(rows))
+    ready = tmp_path_factory.mktemp("ready")
+    prepare(tree, ready, size=None)
+    groups = {clip.id: clip.group for clip in open_catalog("folder", ready).clips}
+    assert groups == {f"{c}/{n}.avi": f"person{n // 2}" for c in "abc" for n in range(6)}

@@ -9,7 +9,7 @@ from typing import Any
 
 from redistill.errors import CatalogError, nearest
 from redistill.files import sha256_file, sha256_json
-from redistill.video.folders import admit, class_files, clip_id, find_root, read_groups
+from redistill.video.folders import admit, class_files, clip_id, find_root, read_groups, stem
 from redistill.video.official import Dropped, Look, official_clips
 from redistill.video.parallel import Progress
 from redistill.video.splits import Catalog, Clip, Fold, Split, check_folds, cut_groups
@@ -139,7 +139,7 @@ def _folder(folder: Path, look: Look, *, flip: bool = True, test_share: float = 
     given = [side for side in SPLITS if (folder / side).is_dir()]
     honoured = {"train", "test"} <= set(given)
     classes, clips, dropped = _scan(
-        folder, look, lambda name: groups.get(name, name), sides=given if honoured else [""]
+        folder, look, lambda name: groups.get(stem(name), name), sides=given if honoured else [""]
     )
     if honoured:
         sides = {s: tuple(c.id for c in clips if c.id.startswith(f"{s}/")) for s in given}

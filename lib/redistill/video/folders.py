@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from redistill.errors import CatalogError, VideoError
 from redistill.video.parallel import Progress, spread
@@ -94,7 +94,9 @@ def clip_id(root: Path, file: Path) -> str:
 
 
 def read_groups(root: Path) -> dict[str, str]:
-    """Return the group of each clip id from ``groups.csv`` (columns file, group), if there.
+    """Return the group of each clip from ``groups.csv`` (columns file, group), if there.
+
+    Keys are paths without their suffix, which a re-encoded clip does not keep.
 
     Raises:
         CatalogError: the file is there but lacks a column.
@@ -106,4 +108,9 @@ def read_groups(root: Path) -> dict[str, str]:
         rows = list(csv.DictReader(file))
     if any(not row.get("file") or not row.get("group") for row in rows):
         raise CatalogError(f"{path}: every row needs a 'file' and a 'group' (first line: headings)")
-    return {row["file"]: row["group"] for row in rows}
+    return {stem(row["file"]): row["group"] for row in rows}
+
+
+def stem(name: str) -> str:
+    """Return a path without its suffix."""
+    return PurePosixPath(name).with_suffix("").as_posix()

@@ -21,7 +21,7 @@ MANIFEST = "manifest.json"
 _WEB = ".mp4 .m4v .mov .mkv .webm .flv .3gp .ogv"
 _DISC = ".avi .mpg .mpeg .ts .wmv .h264 .vob .divx"
 SUFFIXES = frozenset(f"{_WEB} {_DISC}".split())
-_COPIED = ("index.csv", "classInd.txt", "t*list0?.txt", "*_test_split?.txt")
+_COPIED = ("index.csv", "groups.csv", "classInd.txt", "t*list0?.txt", "*_test_split?.txt")
 _SAVE_SECONDS = 1.0
 Recipe = dict[str, Any]
 
@@ -75,7 +75,7 @@ def prepare(
 
     Every decoded frame is kept once, in order.  Killed at any time and called again, it goes on
     where it was: files whose source and recipe are unchanged are not touched.  ``index.csv``
-    files and the official lists of UCF-101 and HMDB-51 are copied along.
+    and ``groups.csv`` files and the official lists of UCF-101 and HMDB-51 are copied along.
 
     Args:
         source: folder of clips, in folders of any depth.
