@@ -41,6 +41,7 @@ lab: .venv/ready
 
 bench: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_video
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_exits
 
 notebooks: .venv/ready
 	$(BIN)/python tests/store_outputs.py

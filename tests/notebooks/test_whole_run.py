@@ -16,8 +16,8 @@ from redistill.video import encode_mpeg4, probe
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "notebooks" / "3_progressive_kd.ipynb"
-SMALL = {"dataset": "folder", "segments": 1, "size": 32, "views": 2, "width": 4, "depth": 10,
-         "depth_iframe": 10, "steps": 60, "batch": 4, "workers": 0}  # fmt: skip
+SMALL = {"dataset": "folder", "segments": 1, "size": 36, "views": 2, "width": 4, "depth": 10,
+         "depth_iframe": 10, "steps": 60, "ic_steps": 12, "batch": 4, "workers": 0}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

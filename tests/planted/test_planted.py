@@ -59,14 +59,14 @@ DEFECTS = {
     ),
     "a training transform at test": (
         "feeds.py",
-        'train=name == "train"',
+        'train=side == "train"',
         "train=True",
         "tests/data/test_feeds.py",
     ),
     "a modality fed another's scaling": (
-        "predict.py",
-        "net.modality)",
-        '"residual" if net.modality == "mv" else "mv")',
+        "feed.py",
+        "non_blocking=True), self.modality)",
+        'non_blocking=True), "residual" if self.modality == "mv" else "mv")',
         "tests/train/test_train.py -k first_losses",
     ),
     "a loss with its sign flipped": (
@@ -74,6 +74,65 @@ DEFECTS = {
         "return F.cross_entropy",
         "return -F.cross_entropy",
         "tests/train/test_train.py -k first_losses",
+    ),
+    "the loss as reverse KL": (
+        "methods/distil.py",
+        "    loss = -(target * torch.log_softmax(student / temperature, -1)).sum(-1).mean(-1)\n",
+        "    said = torch.log_softmax(student / temperature, -1)\n"
+        "    loss = (said.exp() * (said - target.log())).sum(-1).mean(-1)\n",
+        "tests/methods/test_arms.py -k forward_kl",
+    ),
+    "teachers in another order": (
+        "methods/arms.py",
+        'Arm(name="pkd", teachers=_then("mv", "residual", OWN))',
+        'Arm(name="pkd", teachers=_then("residual", "mv", OWN))',
+        "tests/methods/test_arms.py -k released_chain",
+    ),
+    "an exit fed another exit's features": (
+        "nets/exits.py",
+        "for path in paths], output",
+        "for path in reversed(paths)], output",
+        "tests/nets/test_exits.py -k leaves_the_stages",
+    ),
+    "WISE fitted on test": (
+        "methods/ensembles.py",
+        "learn(logits[fit_on], labels[fit_on], **recipe)",
+        'learn(logits["test"], labels["test"], **recipe)',
+        "tests/methods/test_ensembles.py -k split_they_are_told",
+    ),
+    "thresholds chosen on test": (
+        "exit_scores.py",
+        "known = found.scores[choose_on], self.labels[choose_on]",
+        'known = found.scores["test"], self.labels["test"]',
+        "tests/methods/test_exit_scores.py -k move_no_threshold",
+    ),
+    "early exits not charged when wrong": (
+        "methods/cascade.py",
+        "        lines.append((threshold, hits, mean_cost(left, costs), early))",
+        "        paid = right[left, clips] | (left == len(scores) - 1)\n"
+        "        lines.append((threshold, hits, mean_cost(left, costs, charged=paid), early))",
+        "tests/methods/test_cascade.py -k charges_and_counts",
+    ),
+    "ICs passed on the way not paid": (
+        "exit_cost.py",
+        "        logits.append(ics[number](features.unflatten(0, x.shape[:2])))\n",
+        "        last = number + 1 == exit\n"
+        "        logits.append(\n"
+        "            ics[number](features.unflatten(0, x.shape[:2])) if last else features\n"
+        "        )\n",
+        "tests/train/test_exit_cost.py -k pays_the_ics",
+    ),
+    "released labels not swapped": (
+        "methods/released_costs.py",
+        '"mv": table["residual"], "residual": table["mv"]}',
+        '"mv": table["mv"], "residual": table["residual"]}',
+        "tests/methods/test_released_costs.py -k swapped",
+    ),
+    "a frozen network drifting with the replay of its copy": (
+        "methods/released.py",
+        "    copied = copy.deepcopy(net)\n",
+        "    copied = net\n",
+        "tests/methods/test_released.py -k replay_of_all",
     ),
 }
 
@@ -91,7 +150,7 @@ def test_a_planted_defect_turns_a_test_red(name, tmp_path):
     result = subprocess.run(
         command + (["-k", selected] if selected else []),
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        env=os.environ | {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,

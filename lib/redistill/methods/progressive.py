@@ -63,7 +63,7 @@ class ProgressiveConfig:
     folds: tuple[int, ...] = param((), help="folds to train on; none named: all", low=0)
     on_bad: str = param("raise", help="a file that cannot be used", choices=("raise", "drop"))
     segments: int = param(3, help="samples of a clip", low=1, high=64)
-    size: int = param(56, help="side of the networks' input, pixels", low=32, high=512)
+    size: int = param(56, help="side of the networks' input, pixels", low=33, high=512)
     views: int = param(8, help="augmented views of a training clip, held in memory", low=1)
     stream: bool = param(False, help="decode in every epoch instead of holding the views")
     depth: int = param(

@@ -85,6 +85,8 @@ def _tile(row: Mapping[str, Any]) -> tuple[str, str, str]:
     """Return label, value, and what is behind it."""
     keys, n = row["keys"], row["n"]
     about = [keys[key] for key in ("modality", "arm", "exit") if key in keys][:1]
+    if keys.get("modality") == "all":  # a mean over networks: which arm tells them apart
+        about = [f"{keys.get('exit', 'mean')} of {keys.get('arm', 'all')}"]
     label = ", ".join([row["name"], *(_NAMES.get(name, str(name)) for name in about)])
     behind = "" if n is None else f"n = {n}"
     if interval := accuracy_interval(row):
