@@ -123,7 +123,7 @@ def accountings(table: pd.DataFrame) -> Figure:
     axis.margins(x=0.12)
     axis.axvline(0, color="0.6", linewidth=0.8)
     axis.tick_params(axis="y", labelsize=8)
-    axis.set(xlabel="mean cost of a video against what was really computed, %")
+    axis.set(xlabel="cost of a video against what was computed, %")
     axis.invert_yaxis()
     figure.legend(title="networks", loc="outside right upper", frameon=False, fontsize=8)
     return figure

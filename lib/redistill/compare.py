@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from redistill.rows import full
+
 Entry = Mapping[str, Any]
 Entries = Sequence[Entry]
 Compare = Callable[[Entry, Entry], list[str]]
@@ -15,7 +17,7 @@ Compare = Callable[[Entry, Entry], list[str]]
 
 def compare_rows(saved: Entries, new: Entries) -> list[str]:
     """Compare the typed rows of one cell; their order does not matter, their number does."""
-    return _matched("row", saved, new, _compare_row)
+    return _matched("row", list(map(full, saved)), list(map(full, new)), _compare_row)
 
 
 def compare_figures(saved: Entries, new: Entries) -> list[str]:

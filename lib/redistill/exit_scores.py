@@ -155,7 +155,7 @@ def _answers(
 
 
 def tradeoff_table(
-    folds: Sequence[FoldExits], *, arm: str, names: Iterable[str], points: int = 21
+    folds: Sequence[FoldExits], *, arm: str, names: Iterable[str], points: int = 13
 ) -> pd.DataFrame:
     """Return accuracy and mean cost over thresholds, which nobody chose: means over all test clips.
 
@@ -163,7 +163,7 @@ def tradeoff_table(
         Columns variant, threshold, accuracy, macs, early.
     """
     steps = torch.linspace(0, 1, points).double()
-    levels = torch.cat([steps, 1 - torch.logspace(-2, -8, 7).double()]).sort().values.tolist()
+    levels = torch.cat([steps, 1 - torch.logspace(-1, -7, 7).double()]).sort().values.tolist()
     tables = []
     for fold in folds:
         share = len(fold.labels["test"]) / sum(len(f.labels["test"]) for f in folds)

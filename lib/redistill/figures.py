@@ -38,7 +38,7 @@ def gop_pictures(
     """
     rebuilt = compensate(intra, motion) + residual
     error = np.abs(rebuilt - frame.astype(np.int16)).max(2)
-    figure, axes = plt.subplots(2, 3, figsize=(6, 3.9))
+    figure, axes = plt.subplots(2, 3, figsize=(4.8, 3.2))
     pictures = {
         "I-frame": intra,
         "P-frame": frame,
@@ -56,7 +56,7 @@ def three_views(
     intra: np.ndarray, frame: np.ndarray, motion: np.ndarray, residual: np.ndarray
 ) -> Figure:
     """Draw what the three networks look at; arguments as ``gop_pictures``."""
-    figure, axes = plt.subplots(1, 3, figsize=(6, 2.2))
+    figure, axes = plt.subplots(1, 3, figsize=(4.8, 1.8))
     pictures = {"I-frame": intra, "motion": pale(frame), "residual": visible(residual)}
     _panels(axes, pictures, fontsize=9)
     arrows(axes[1], motion)

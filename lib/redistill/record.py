@@ -27,7 +27,7 @@ ROW_MIME = "application/vnd.redistill.row+json"
 FIGURE_MIME = "application/vnd.redistill.figure+json"
 RUN_DIR = "REDISTILL_RUN_DIR"
 _DPI = 100  # a figure of 8 x 4 inches stays near 40 kB
-_LEAN, _HEAVY = 5_000, 16_000  # bytes; larger pictures are stored with 64 and with 32 colours
+_LEAN, _HEAVY = 5_000, 16_000  # bytes; larger pictures are stored with 32 and with 24 colours
 
 
 def record(
@@ -69,7 +69,7 @@ def record(
     )
     if folder := _run_dir():
         append_row(folder, row)
-    _display({"text/plain": row.text(), ROW_MIME: row.to_json()})
+    _display({"text/plain": row.text(), ROW_MIME: row.brief()})
 
 
 def show(
@@ -155,7 +155,7 @@ def _png(figure: "Figure") -> bytes:
 
     way = {"method": Image.Quantize.MAXCOVERAGE, "dither": Image.Dither.NONE}  # keeps black black
     with Image.open(buffer) as image:
-        for colours in (64, 32):
+        for colours in (32, 24):
             lean = io.BytesIO()
             image.convert("RGB").quantize(colours, **way).save(lean, format="png", optimize=True)
             if lean.tell() <= _HEAVY:

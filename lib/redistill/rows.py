@@ -55,6 +55,10 @@ class Row:
         """Return the row as JSON."""
         return asdict(self)
 
+    def brief(self) -> dict[str, Any]:
+        """Return the row as JSON without what is as it is by default; ``full`` puts it back."""
+        return {k: v for k, v in self.to_json().items() if k not in _BRIEF or v != _BRIEF[k]}
+
     def text(self) -> str:
         """Return the row as one tidy line."""
         about = ", ".join(f"{key} {value}" for key, value in self.keys.items())
@@ -66,6 +70,14 @@ class Row:
             return f"{100 * self.value:.1f} %"
         text = f"{self.value:.6g}" if isinstance(self.value, float) else str(self.value)
         return f"{text} {self.unit}".rstrip()
+
+
+_BRIEF = {"unit": "", "n": None, "atol": None, "rtol": None, "free": False, "keys": {}}
+
+
+def full(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON of a row from what ``Row.brief`` left of it."""
+    return _BRIEF | dict(entry)
 
 
 def row_from_json(value: Any) -> Row:

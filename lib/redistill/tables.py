@@ -48,7 +48,7 @@ def mean_journal(journals: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return the mean over folds of journals, in the order of the first."""
     both = pd.concat(journals).groupby(["modality", "epoch"], sort=False)
     table = both[["loss", "val"]].mean().round(4).reset_index()
-    every = -(-int(table["epoch"].max()) // 15)  # no more points than a small figure shows
+    every = -(-int(table["epoch"].max()) // 10)  # no more points than a small figure shows
     return table[(table["epoch"] % every == 1 % every) | (table["epoch"] == table["epoch"].max())]
 
 

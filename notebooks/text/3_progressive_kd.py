@@ -340,8 +340,9 @@ from redistill.methods.ensembles import weights_table
 
 weighed = exits[0].ensembles(config.wise_arm, names=["wise"])["wise"].weights
 learned = weights_table(weighed, exits[0].order)
+learned = learned[learned["after"] % 4 == 0].round(4)
 show(exit_figures.weights_map(learned), learned, name="weights", free=True,
-     caption=f"Learned weights of the exits of {config.wise_arm}, a row for each prefix.")
+     caption=f"Learned weights of the exits of {config.wise_arm}, after each network.")
 
 # %% [markdown]
 # Everybody to the last exit (`last`), and at the mean cost of the three networks without ICs

@@ -10,7 +10,7 @@ from strict import find, parse, text
 from redistill.reference import headline
 from redistill.reporting.report import build_index
 
-HALF = {"plain": 0.60, "plain_fused": 0.70, "unit": 0.66, "fusion_211": 0.68}
+EQUAL = {"plain": 0.60, "plain_fused": 0.70, "unit": 0.66, "fusion_211": 0.68}
 
 
 def rows_of_third_paper(seed: int) -> list[dict]:
@@ -21,8 +21,8 @@ def rows_of_third_paper(seed: int) -> list[dict]:
     for arm, value in (("pkd", 0.62 + wave), ("ce", 0.60)):
         keys = {"arm": arm, "modality": "all", "exit": "mean", "split": "test"}
         rows.append(row("accuracy", value, unit="fraction", n=200, **keys))
-    for arm, value in (HALF | {"wise": 0.75 + wave}).items():
-        keys = {"arm": arm, "modality": "fused", "exit": "half", "split": "test"}
+    for arm, value in (EQUAL | {"wise": 0.75 + wave}).items():
+        keys = {"arm": arm, "modality": "fused", "exit": "equal", "split": "test"}
         rows.append(row("accuracy", value, unit="fraction", n=200, **keys))
     return rows
 
@@ -63,7 +63,7 @@ def test_each_unit_is_written_in_its_own_way(tree, claim, shown):
 
 
 def test_of_several_controls_the_one_that_decides_is_named(tree, reports):
-    named = "wise fused half against plain_fused fused half"
+    named = "wise fused equal against plain_fused fused equal"
     assert f"The weakest comparison is shown: {named}." in text(line_of(tree, "P8"))
     assert "weakest" not in text(line_of(tree, "P3"))
     assert f"{named} is the weakest comparison)" in headline("P8", folder=reports)

@@ -12,7 +12,7 @@ from redistill import record as recording
 from redistill.errors import RunError
 from redistill.files import write_json
 from redistill.record import note_data, read_rows, record, show
-from redistill.rows import Row, row_from_json
+from redistill.rows import Row, full, row_from_json
 from redistill.running.run_record import read_record
 from redistill.running.status import Ending, running, write_status
 
@@ -47,11 +47,11 @@ def test_a_row_is_shown_typed_and_kept(run, shown):
         "value": 0.8125,
         "unit": "fraction",
         "n": 16,
-        "atol": None,
-        "rtol": None,
-        "free": False,
         "keys": {"arm": "kd", "seed": 3},
     }
+    assert (
+        full(shown[2][recording.ROW_MIME]) == Row(name="device", value="cpu", free=True).to_json()
+    )
     complete(run)
     rows = read_rows(run)
     assert [row.name for row in rows] == ["accuracy", "loss", "device"]

@@ -15,6 +15,7 @@ from typing import Any
 from redistill import stats
 from redistill.record import FIGURE_MIME, ROW_MIME
 from redistill.reporting.markdown import clean, prose
+from redistill.rows import full
 
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 
@@ -138,7 +139,7 @@ def _outputs(outputs: Iterable[Mapping[str, Any]], cell: int) -> Iterator[Block]
     """Take over what is safe; neighbouring rows become tables together."""
     for is_row, group in groupby(outputs, lambda out: ROW_MIME in (out.get("data") or {})):
         if is_row:
-            rows = [out["data"][ROW_MIME] for out in group]
+            rows = [full(out["data"][ROW_MIME]) for out in group]
             yield from (Block("rows", table, cell) for table in row_tables(rows))
         else:
             yield from (block for out in group if (block := _output(out, cell)))
