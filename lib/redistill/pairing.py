@@ -12,8 +12,13 @@ from typing import Any
 
 from redistill.files import sha256_json
 
-# What may differ between runs that are compared or pooled: chance, and where the work was done.
-NOT_SETTING = ("seed", "data_seed", "fold", "folds", "data_root", "threads", "workers", "device")
+# What may differ between runs that are compared or pooled: chance, where the work was done, and
+# what was tried beside: passes and networks of their own, which change no number of the others.
+_CHANCE, _PLACE = (
+    ("seed", "data_seed", "fold", "folds"),
+    ("data_root", "threads", "workers", "device"),
+)
+NOT_SETTING = (*_CHANCE, *_PLACE, "released", "team")
 ENDPOINT = "accuracy"  # name of the rows that are compared, unless a claim names another
 POOLED = "pooled"  # fold name of a row over the predictions of all folds together
 

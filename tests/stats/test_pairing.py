@@ -70,6 +70,15 @@ def test_every_seed_and_data_seed_is_a_run_and_a_repeated_run_is_none():
     ]  # fmt: skip
 
 
+def test_what_was_tried_beside_is_no_other_setting():
+    """Released passes and TEAM-Net train networks of their own and change no other number."""
+    runs = [
+        record(complete(), seed=0, released=["long"], team=False, width=16),
+        record(complete(), seed=1, released=["long", "drift"], team=True, width=16),
+    ]
+    assert len(pairs(runs)) == 2
+
+
 def test_other_settings_worlds_and_data_sets_are_never_pooled():
     records = [
         record(complete()),
