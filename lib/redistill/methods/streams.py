@@ -1,17 +1,13 @@
-"""The three networks of compressed video, each trained and asked on its own modality (spec 2.1)."""
+"""The three networks of compressed video, each trained on its own modality (spec 2.1)."""
 
 from collections.abc import Callable, Mapping
 
-from torch import Tensor
-
-from redistill.feed import Feed
 from redistill.feeds import Feeds
 from redistill.methods.progressive import ProgressiveConfig
 from redistill.modality import MODALITIES
 from redistill.nets.streams import Stream, build_stream
 from redistill.nets.weights import load_weights
 from redistill.phase import Phase
-from redistill.predict import predict
 from redistill.train import Trained, run_phase
 
 Tick = Callable[[str, Mapping[str, float]], None]
@@ -74,13 +70,3 @@ def train_streams(
             settings, net, feeds.train[modality], val=feeds.val[modality], tick=show
         )
     return trained
-
-
-def predict_all(
-    trained: Mapping[str, Trained], parts: Mapping[str, Mapping[str, Feed]], *, device: str
-) -> dict[str, dict[str, Tensor]]:
-    """Return logits (N, K) by part ("val", "test") and modality, each network on its own."""
-    return {
-        part: {m: predict(each.net, feeds[m], device=device) for m, each in trained.items()}
-        for part, feeds in parts.items()
-    }

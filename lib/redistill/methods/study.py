@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -14,7 +13,7 @@ from redistill.methods.arms import choose
 from redistill.methods.exits import exit_logits, train_exits
 from redistill.methods.progressive import ProgressiveConfig
 from redistill.methods.released import Jittered, train_released
-from redistill.methods.streams import predict_all, train_streams
+from redistill.methods.streams import train_streams
 from redistill.methods.team_study import TeamLogits, study_team
 from redistill.predict import accuracy, predict
 from redistill.scores import FoldScores
@@ -87,8 +86,6 @@ def study_fold(
     )
     for part, logits in again.items():
         said[part] |= logits
-    seen: dict[str, Any] = {"val": feeds.val, "test": feeds.test}
-    last = predict_all(trained, seen, device=device)
     colours = Jittered(feeds.test["iframe"], seed=config.seed)
     shaken = predict(nets["iframe"], colours, device=device)
     team = None
@@ -99,8 +96,9 @@ def study_fold(
     labels = {"train": feeds.train["mv"].labels, "val": feeds.val_labels}
     labels["test"] = feeds.open_test("accuracy of the fold")
     number = config.arms.index(config.wise_arm)
+    own = {p: {m: z[-1] for m, z in said[p][config.wise_arm].items()} for p in ("val", "test")}
     return Study(
-        scores=FoldScores(fold, last, labels),
+        scores=FoldScores(fold, own, labels),
         exits=FoldExits(fold, said, labels, macs, plain),
         journal=tables.journal(trained),
         epochs={} if config.stream else epoch_optimism(exits, labels["test"], number),
