@@ -155,7 +155,7 @@ def _answers(
 
 
 def tradeoff_table(
-    folds: Sequence[FoldExits], *, arm: str, names: Iterable[str], points: int = 13
+    folds: Sequence[FoldExits], *, arm: str, names: Iterable[str], points: int = 11
 ) -> pd.DataFrame:
     """Return accuracy and mean cost over thresholds, which nobody chose: means over all test clips.
 

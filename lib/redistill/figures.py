@@ -52,17 +52,6 @@ def gop_pictures(
     return figure
 
 
-def three_views(
-    intra: np.ndarray, frame: np.ndarray, motion: np.ndarray, residual: np.ndarray
-) -> Figure:
-    """Draw what the three networks look at; arguments as ``gop_pictures``."""
-    figure, axes = plt.subplots(1, 3, figsize=(4.8, 1.8))
-    pictures = {"I-frame": intra, "motion": pale(frame), "residual": visible(residual)}
-    _panels(axes, pictures, fontsize=9)
-    arrows(axes[1], motion)
-    return figure
-
-
 def _panels(axes: Iterable[Axes], pictures: Mapping[str, np.ndarray], *, fontsize: int) -> None:
     for axis, (title, picture) in zip(axes, pictures.items(), strict=True):
         axis.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")

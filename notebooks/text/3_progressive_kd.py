@@ -29,9 +29,11 @@ from redistill.video import read_gops
 from redistill.video.synthetic import example
 
 gop = next(read_gops(example()))
-views = figures.three_views(gop.frame(0), gop.frame(6), gop.motion(6), gop.residual(6))
-show(views, tables.gop(gop), name="views", rtol=1e-6,
-     caption="What the three networks see of one clip: six frames after its I-frame.")
+last = len(gop) - 1
+views = figures.gop_pictures(gop.frame(0), gop.frame(last), gop.motion(last), gop.residual(last))
+levels = tables.gop(gop)
+show(views, levels, name="gop", rtol=1e-6,
+     caption="What the three networks see of one clip: the last frame of its first GOP, taken apart.")
 
 # %% [markdown]
 # Everything that can be set, each with its help. `None` means "the profile's value"; a misspelt or
@@ -106,18 +108,7 @@ for what in ("clips", "classes", "folds", "dropped"):
 #
 # $$r_t(p) = f_t(p) - f_0(S_t(p)).$$
 
-# %%
-clip = catalog.clips[0]
-gop = next(read_gops(clip.path))
-last = len(gop) - 1
-
-# %%
-picture = figures.gop_pictures(gop.frame(0), gop.frame(last), gop.motion(last), gop.residual(last))
-levels = tables.gop(gop)
-show(picture, levels, name="gop", caption=f"Clip {clip.id}, first GOP, frame {last}.")
-
-# %% [markdown]
-# Nothing is lost on the way: the I-frame, moved, plus the residual is the frame, to the last bit. How
+# They are in the figure above. Nothing is lost on the way: the I-frame, moved, plus the residual is the frame, to the last bit. How
 # much of the change since the I-frame the motion explains is another matter. Vectors are cut to whole
 # pixels, an encoder chooses them to save bits and not to follow things, and over the frames both errors
 # add up: the residual may even exceed the plain difference of the two frames.
@@ -134,11 +125,11 @@ for frame in (1, last):
 # their values are far from those of pictures. A clip's score is the mean over its segments.
 
 # %%
-from redistill.methods.streams import stream
+from redistill.methods import streams
 from redistill.modality import CHANNELS
 
 classes = len(catalog.classes)
-nets = {modality: stream(modality, config, classes=classes) for modality in CHANNELS}
+nets = {modality: streams.stream(modality, config, classes=classes) for modality in CHANNELS}
 
 # %% [markdown]
 # What a prediction costs: multiply-accumulates (MACs) of one video, all segments, counted on the
@@ -307,7 +298,7 @@ from redistill import exit_figures
 from redistill.exit_scores import arm_table, exit_table
 
 every = exit_table(exits)
-tested = every[every["split"] == "test"].drop(columns="split")
+tested = every[every["split"] == "test"].drop(columns=["split", "n"])
 show(exit_figures.exit_accuracies(tested), tested, name="exits", free=True,
      caption="Test accuracy of the ICs 1 to 3 and of the network's own last exit, 4.")
 
@@ -389,7 +380,7 @@ record("video_cost", plain, unit="MAC", of="three networks without ICs")
 record("video_cost", exits[0].costs[-1], unit="MAC", of="all exits")
 for number, time in enumerate(exit_milliseconds(nets["iframe"], ics["iframe"], shape["iframe"])):
     record("video_latency", time, unit="ms", free=True, modality="iframe", exit=number + 1)
-decoding = milliseconds(lambda: load_clip(clip.path, segments=config.segments))
+decoding = milliseconds(lambda: load_clip(example(), segments=config.segments))
 record("video_decoding", decoding, unit="ms", free=True, threads=1)
 
 # %% [markdown]
@@ -468,7 +459,7 @@ priced = pd.concat([
     accountings(walked.exit, right, *as_built_and_wide(those, side), segments=segments)
     .assign(networks=name)
     for name, those, side in [("here", nets, config.size), ("published", full_size(), 224)]
-])
+]).drop(columns="wrong").round(4)
 show(arm_figures.accountings(priced), priced, name="accountings", free=True,
      caption="Mean cost of a video under the authors' ways of counting.")
 

@@ -64,7 +64,7 @@ class ProgressiveConfig:
     on_bad: str = param("raise", help="a file that cannot be used", choices=("raise", "drop"))
     segments: int = param(3, help="samples of a clip", low=1, high=64)
     size: int = param(56, help="side of the networks' input, pixels", low=33, high=512)
-    views: int = param(8, help="augmented views of a training clip, held in memory", low=1)
+    views: int = param(6, help="augmented views of a training clip, held in memory", low=1)
     stream: bool = param(False, help="decode in every epoch instead of holding the views")
     depth: int = param(
         10, help="layers of the motion and residual networks", choices=(10, 18, 34, 50)
@@ -77,11 +77,11 @@ class ProgressiveConfig:
     recipe: str = param(
         "ours", help="optimiser and rates: ours, or the paper's", choices=("ours", "paper")
     )
-    steps: int = param(260, help="optimiser steps of each network", low=1)
+    steps: int = param(230, help="optimiser steps of each network", low=1)
     arms: tuple[str, ...] = param(
         ("ce", "kd_iframe", "pkd"), help="who teaches the internal classifiers", choices=ARM_NAMES
     )
-    ic_steps: int = param(130, help="optimiser steps of the internal classifiers", low=1)
+    ic_steps: int = param(60, help="optimiser steps of the internal classifiers", low=1)
     released: tuple[str, ...] = param(
         (), help="what of the released training to try as well", choices=tuple(PASSES)
     )
