@@ -198,7 +198,7 @@ def test_seeds_come_from_the_reference_or_from_assumed_spreads(monkeypatch):
 def test_the_command_prints_the_plan_and_runs_nothing(tmp_path, monkeypatch, capsys, cache):
     shutil.copy(NOTEBOOKS / "3_progressive_kd.ipynb", tmp_path / "n.ipynb")
     monkeypatch.chdir(tmp_path)
-    small = ["size", "32", "width", "4", "depth_iframe", "10", "segments", "1", "batch", "4"]
+    small = ["size", "36", "width", "4", "depth_iframe", "10", "segments", "1", "batch", "4"]
     pairs = [
         x for name, value in zip(small[::2], small[1::2], strict=True) for x in ("-p", name, value)
     ]
