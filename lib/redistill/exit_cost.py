@@ -17,7 +17,7 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from redistill.cost import macs, milliseconds
 from redistill.errors import RedistillError
-from redistill.nets.exits import STAGES
+from redistill.nets.exits import STAGES, module_at
 from redistill.predict import evaluating
 
 _ELEMENTS = {  # operations per element of the input, by the convention of the ptflops counter
@@ -59,7 +59,7 @@ def run_to_exit(
         if number + 1 == exit:
             raise _Reached
 
-    watched = [_at(net, path) for path in paths]  # all found before one is watched
+    watched = [module_at(net, path) for path in paths]  # all found before one is watched
     hooks = [
         module.register_forward_hook(partial(take, number))
         for number, module in enumerate(watched[:exit])
@@ -77,16 +77,6 @@ def run_to_exit(
             f"of {list(paths)} once and in this order"
         )
     return logits[-1]
-
-
-def _at(net: nn.Module, path: str) -> nn.Module:
-    try:
-        return net.get_submodule(path)
-    except AttributeError:
-        known = ", ".join(name for name, _ in net.named_children())
-        raise RedistillError(
-            f"{type(net).__name__} has no module {path!r}; it has {known}"
-        ) from None
 
 
 def exit_costs(

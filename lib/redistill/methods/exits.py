@@ -10,7 +10,7 @@ from redistill.feature_feed import FeatureFeed
 from redistill.methods.arms import Arm
 from redistill.methods.distil import Distil
 from redistill.methods.progressive import ProgressiveConfig
-from redistill.methods.streams import PAPER, PAPER_RATES
+from redistill.methods.streams import settings
 from redistill.modality import MODALITIES
 from redistill.nets.exits import Exits, build_exits, ic_plan
 from redistill.nets.streams import Stream
@@ -39,18 +39,9 @@ def exit_phase(
     With ``recipe = "paper"`` as spec/progressive.md 4.3 has it for all arms but PKD: Adam, a rate
     for each modality, falling tenfold after 50 and 100 of 150 epochs.
     """
-    settings = {
-        "steps": config.ic_steps,
-        "batch": config.batch,
-        "lr": config.lr,
-        "weight_decay": config.weight_decay,
-        "seed": config.seed,
-        "device": device,
-        "threads": config.threads,
-    }
-    if config.recipe == "paper":
-        settings |= PAPER | {"lr": PAPER_RATES[modality], "drops": (1 / 3, 2 / 3)}
-    return Phase(name=f"exits-{name}-{modality}", **(settings | changes))
+    drops = (1 / 3, 2 / 3)
+    shared = settings(modality, config, steps=config.ic_steps, drops=drops, device=device)
+    return Phase(name=f"exits-{name}-{modality}", **(shared | changes))
 
 
 def train_exits(

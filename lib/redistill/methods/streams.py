@@ -1,6 +1,7 @@
 """The three networks of compressed video, each trained on its own modality (spec 2.1)."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from redistill.feeds import Feeds
 from redistill.methods.progressive import ProgressiveConfig
@@ -22,8 +23,34 @@ def stream(modality: str, config: ProgressiveConfig, *, classes: int) -> Stream:
 
 
 PAPER_RATES = {"iframe": 3e-4, "mv": 1e-2, "residual": 5e-3}
-PAPER = {"optimizer": "adam", "eps": 1e-3}
 _SHARES = (("net.fc.", 1.0), ("net.conv1.", 0.1), ("net.bn1.", 0.1), ("data_bn.", 0.1), ("", 0.01))
+
+
+def settings(
+    modality: str, config: ProgressiveConfig, *, steps: int, drops: tuple[float, ...], device: str
+) -> dict[str, Any]:
+    """Return the fields that the phases of networks and of classifiers share.
+
+    Args:
+        modality: of the network.
+        config: of notebook 3.
+        steps: of the optimiser.
+        drops: of the rate, as shares of the steps, in the paper's recipe.
+        device: ``cpu`` or ``cuda``.
+    """
+    shared = {
+        "steps": steps,
+        "batch": config.batch,
+        "lr": config.lr,
+        "weight_decay": config.weight_decay,
+        "seed": config.seed,
+        "device": device,
+        "threads": config.threads,
+    }
+    if config.recipe == "paper":
+        rate = PAPER_RATES[modality]
+        shared |= {"optimizer": "adam", "eps": 1e-3, "lr": rate, "drops": drops}
+    return shared
 
 
 def phase(modality: str, config: ProgressiveConfig, *, device: str) -> Phase:
@@ -32,21 +59,11 @@ def phase(modality: str, config: ProgressiveConfig, *, device: str) -> Phase:
     With ``recipe = "paper"`` as spec/progressive.md 2.1 has it: Adam, a rate for each modality,
     falling tenfold after 150, 270 and 390 of 510 epochs, and shares of it by layer.
     """
-    settings = {
-        "steps": config.steps,
-        "batch": config.batch,
-        "lr": config.lr,
-        "weight_decay": config.weight_decay,
-        "seed": config.seed,
-        "device": device,
-        "threads": config.threads,
-        "amp": device == "cuda",
-    }
+    drops = tuple(epoch / 510 for epoch in (150, 270, 390))
+    shared = settings(modality, config, steps=config.steps, drops=drops, device=device)
     if config.recipe == "paper":
-        shares = (_SHARES[0], ("", 0.01)) if modality == "iframe" else _SHARES
-        drops = tuple(epoch / 510 for epoch in (150, 270, 390))
-        settings |= PAPER | {"lr": PAPER_RATES[modality], "scales": shares, "drops": drops}
-    return Phase(name=modality, **settings)
+        shared["scales"] = (_SHARES[0], ("", 0.01)) if modality == "iframe" else _SHARES
+    return Phase(name=modality, amp=device == "cuda", **shared)
 
 
 def train_streams(

@@ -123,20 +123,28 @@ def stage_features(
     caught: dict[str, Tensor] = {}
     hooks = []
     for path in paths:
-        try:
-            module = net.get_submodule(path)
-        except AttributeError:
-            known = ", ".join(name for name, _ in net.named_children())
-            name = type(net).__name__
-            raise ConfigError(f"{name} has no module {path!r}; it has {known}") from None
         keep = partial(_keep, caught, path)
-        hooks.append(module.register_forward_hook(keep))
+        hooks.append(module_at(net, path).register_forward_hook(keep))
     try:
         output = net(x)
     finally:
         for hook in hooks:
             hook.remove()
     return [caught[path].unflatten(0, x.shape[:2]) for path in paths], output
+
+
+def module_at(net: nn.Module, path: str) -> nn.Module:
+    """Return the module of ``net`` at a dotted path.
+
+    Raises:
+        ConfigError: there is none; the message names what there is.
+    """
+    try:
+        return net.get_submodule(path)
+    except AttributeError:
+        known = ", ".join(name for name, _ in net.named_children())
+        name = type(net).__name__
+        raise ConfigError(f"{name} has no module {path!r}; it has {known}") from None
 
 
 def pool(x: Tensor) -> Tensor:
