@@ -64,6 +64,7 @@ def open_feeds(
     settings: Settings,
     *,
     flip: bool,
+    modalities: tuple[str, ...] = MODALITIES,
     manifest: str = "",
     say: Callable[[str], None] = lambda text: None,
 ) -> Feeds:
@@ -73,6 +74,7 @@ def open_feeds(
         split: the clips.
         settings: segments, size, views, seed, workers, on_bad, stream.
         flip: whether training may mirror a clip.
+        modalities: to decode.
         manifest: of the catalogue; a stream needs it.
         say: told how far it is.
 
@@ -81,13 +83,15 @@ def open_feeds(
         VideoError: a clip fails to decode, unless dropped.
     """
     if settings.stream:
-        return open_streams(split, settings, flip=flip, manifest=manifest)
-    check_room(len(split.train), len(split.val) + len(split.test.clips), settings)
+        return open_streams(split, settings, flip=flip, modalities=modalities, manifest=manifest)
+    check_room(
+        len(split.train), len(split.val) + len(split.test.clips), settings, modalities=modalities
+    )
     parts, dropped = {}, ()
     for name, clips in _sides(split):
         views = settings.views if name == "train" else 1
         pictures = bank(
-            ClipDataset(clips, _loader(name, settings, flip), views=views),
+            ClipDataset(clips, _loader(name, settings, flip, modalities), views=views),
             workers=settings.workers,
             on_bad=settings.on_bad,
             progress=lambda done, total, name=name: say(f"decoding {name}: {done} of {total}"),
@@ -98,7 +102,13 @@ def open_feeds(
 
 
 def open_streams(
-    split: Split, settings: Settings, *, flip: bool, manifest: str, views: int | None = None
+    split: Split,
+    settings: Settings,
+    *,
+    flip: bool,
+    manifest: str,
+    modalities: tuple[str, ...] = MODALITIES,
+    views: int | None = None,
 ) -> Feeds:
     """Return feeds that decode as they are read; nothing is decoded here.
 
@@ -107,6 +117,7 @@ def open_streams(
         settings: segments, size, seed, workers; views and on_bad do not count (``StreamFeed``).
         flip: whether training may mirror a clip.
         manifest: of the catalogue.
+        modalities: to decode.
         views: of a training clip, drawn in turn; None draws a new one every epoch, as the papers.
 
     Raises:
@@ -117,7 +128,7 @@ def open_streams(
     parts: dict[str, dict[str, StreamFeed]] = {}
     for name, clips in _sides(split):
         count = views if name == "train" else 1
-        for modality in MODALITIES:
+        for modality in modalities:
             loader = _loader(name, settings, flip, (modality,))
             parts.setdefault(name, {})[modality] = StreamFeed(
                 source=clips,
@@ -133,9 +144,7 @@ def _sides(split: Split) -> tuple[tuple[str, tuple[Clip, ...]], ...]:
     return ("train", split.train), ("val", split.val), ("test", tuple(split.test.clips))
 
 
-def _loader(
-    side: str, settings: Settings, flip: bool, modalities: tuple[str, ...] = MODALITIES
-) -> ClipLoader:
+def _loader(side: str, settings: Settings, flip: bool, modalities: tuple[str, ...]) -> ClipLoader:
     return ClipLoader(
         size=settings.size,
         train=side == "train",
@@ -146,9 +155,11 @@ def _loader(
     )
 
 
-def check_room(train: int, rest: int, settings: Settings) -> None:
+def check_room(
+    train: int, rest: int, settings: Settings, *, modalities: tuple[str, ...] = MODALITIES
+) -> None:
     """Raise ConfigError if the views of so many clips would not fit into the free memory."""
-    pixels = settings.segments * sum(CHANNELS.values()) * settings.size**2
+    pixels = settings.segments * sum(CHANNELS[m] for m in modalities) * settings.size**2
     need, free = (train * settings.views + rest) * pixels, psutil.virtual_memory().available
     if need > 0.8 * free:
         raise ConfigError(

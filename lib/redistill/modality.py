@@ -1,16 +1,18 @@
-"""The three parts of compressed video that networks look at, in the order used everywhere."""
+"""What networks look at: the three parts of compressed video, in this order, or whole frames."""
 
 from redistill.errors import ConfigError, nearest
 
 MODALITIES = ("iframe", "mv", "residual")
-CHANNELS = {"iframe": 3, "mv": 2, "residual": 3}
+RGB = "rgb"  # whole frames on a uniform grid
+CHANNELS = {"iframe": 3, "mv": 2, "residual": 3, RGB: 3}
+PICTURES = ("iframe", RGB)  # those in the colours of a picture
 
 
 def check_modality(modality: str) -> str:
     """Return ``modality`` if it is one; else raise ConfigError."""
-    if modality not in MODALITIES:
+    if modality not in CHANNELS:
         raise ConfigError(
-            f"unknown modality {modality!r}; expected one of {', '.join(MODALITIES)}."
-            f"{nearest(str(modality), MODALITIES)}"
+            f"unknown modality {modality!r}; expected one of {', '.join(CHANNELS)}."
+            f"{nearest(str(modality), CHANNELS)}"
         )
     return modality

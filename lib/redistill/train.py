@@ -129,7 +129,7 @@ def _epoch(job: _Job, optimizer: torch.optim.Optimizer, epoch: int) -> float:
     """Train one epoch; return the mean loss over its clips."""
     phase, net, feed = job.phase, job.net, job.feed
     net.train()
-    total, steps = 0.0, feed.steps(phase.batch)
+    total, seen, steps = 0.0, 0, feed.steps(phase.batch)
     last = phase.epochs(feed) * steps
     for number, batch in enumerate(feed.epoch(epoch, batch=phase.batch, seed=phase.seed)):
         now = epoch * steps + number
@@ -148,7 +148,8 @@ def _epoch(job: _Job, optimizer: torch.optim.Optimizer, epoch: int) -> float:
         loss.backward()
         optimizer.step()
         total += value * len(batch.clips)
-    return total / len(feed)
+        seen += len(batch.clips)  # a feed may show some clips more than once
+    return total / seen
 
 
 def first_losses(

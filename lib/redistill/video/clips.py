@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from redistill.errors import ConfigError, VideoError
-from redistill.modality import MODALITIES, check_modality
+from redistill.modality import MODALITIES, PICTURES, RGB, check_modality
 from redistill.video.colour import jitter
 from redistill.video.gop import load_clip
 from redistill.video.keyed import generator
@@ -28,7 +28,7 @@ class ClipLoader:
 
     Attributes:
         size: side of the network's input, in pixels.
-        train: random segments, crops, flips and colours of I-frames; else segment centres and
+        train: random segments, crops, flips and colours of pictures; else segment centres and
             the centre crop.
         modalities: which to load.
         segments: parts of the clip that are looked at.
@@ -95,9 +95,10 @@ class ClipLoader:
         height, width = x.shape[-2:]
         chosen = draw_view(rng, width, height, size=self.size, scales=scales, flip=self.flip)
         window = apply_view(x, chosen, size=self.size, modality=modality)
-        if modality != "iframe":
+        if modality not in PICTURES:
             return window
-        return jitter(window, generator(self.seed, view, clip, "colour"))
+        # Colours that change from frame to frame would be a motion of their own.
+        return jitter(window, generator(self.seed, view, clip, "colour"), alike=modality == RGB)
 
 
 class ClipDataset(Dataset):

@@ -10,17 +10,18 @@ HUE, LIGHTNESS, SATURATION = 36 / 180, 50 / 255, 50 / 255
 """Largest shifts, as shares of the circle of hues and of the ranges (OpenCV's 180 and 255)."""
 
 
-def jitter(frames: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Shift the colours of each frame by one draw of its own.
+def jitter(frames: torch.Tensor, rng: np.random.Generator, *, alike: bool = False) -> torch.Tensor:
+    """Shift the colours of each frame by one draw of its own, or of all ``alike`` by one.
 
     Args:
         frames: uint8 (S, 3, h, w) RGB.
         rng: generator of this item.
+        alike: one draw for all frames.
 
     Returns:
         uint8 (S, 3, h, w) RGB.
     """
-    shifts = rng.uniform(-1, 1, (len(frames), 3)) * (HUE, LIGHTNESS, SATURATION)
+    shifts = rng.uniform(-1, 1, (1 if alike else len(frames), 3)) * (HUE, LIGHTNESS, SATURATION)
     hue, lightness, saturation = torch.as_tensor(shifts, dtype=torch.float32).T[..., None, None]
     h, light, s = to_hls(frames.float() / 255)
     rgb = to_rgb((h + hue) % 1, (light + lightness).clamp(0, 1), (s + saturation).clamp(0, 1))

@@ -9,13 +9,14 @@ from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
 from redistill.errors import VideoError
-from redistill.modality import MODALITIES, check_modality
+from redistill.modality import MODALITIES, RGB, check_modality
 from redistill.video.motion import widen
 from redistill.video.sampling import Position, segment_positions
 from redistill.video.source import Source
 
 Sample = Callable[[tuple[int, ...]], Mapping[str, Sequence[Position]]]
 _KINDS = {"iframe": (3, np.uint8), "mv": (2, np.int16), "residual": (3, np.int16)}
+_KINDS |= {RGB: _KINDS["iframe"]}
 """Channels and type of each modality."""
 
 
@@ -133,12 +134,13 @@ def load_clip(
     Args:
         path: the clip.
         segments: number of segments; not used when ``sample`` is given.
-        modalities: any of "iframe", "mv", "residual".
+        modalities: any of "iframe", "mv", "residual", "rgb".
         sample: maps the GOP lengths to (GOP, position) pairs per modality; None takes the
-            centres of the segments (spec 1.6, test).
+            centres of the segments (spec 1.6, test); of "rgb" a uniform grid.
 
     Returns:
-        "iframe" uint8 (S, H, W, 3) RGB, "mv" int16 (S, H, W, 2), "residual" int16 (S, H, W, 3).
+        "iframe" and "rgb" uint8 (S, H, W, 3), "mv" int16 (S, H, W, 2), "residual" int16
+        (S, H, W, 3).
 
     Raises:
         ConfigError: an unknown modality, or no segment.
@@ -168,7 +170,7 @@ def load_clip(
             plan[gop][pos, modality].append(segment)
     for index, places in sorted(plan.items()):
         gop = Gop(source, index, stop=1 + max(places)[0])
-        read = {"iframe": gop.frame, "mv": gop.motion, "residual": gop.residual}
+        read = {"iframe": gop.frame, RGB: gop.frame, "mv": gop.motion, "residual": gop.residual}
         for (pos, modality), (first, *others) in sorted(places.items()):
             read[modality](pos, out=result[modality][first])
             result[modality][others] = result[modality][first]

@@ -1,11 +1,11 @@
-"""Choose the frames of a clip that stand for its segments (spec 1.6), on real GOP lengths."""
+"""Choose the frames of a clip that stand for it, on real GOP lengths: segments or a grid."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from redistill.errors import ConfigError, VideoError
-from redistill.modality import check_modality
+from redistill.modality import RGB, check_modality
 
 _SHARED_POSITION = 5
 
@@ -26,7 +26,7 @@ def segment_positions(
 
     Args:
         gop_lengths: frames of each GOP.
-        modality: "iframe", "mv" or "residual".
+        modality: "iframe", "mv", "residual", or "rgb" (see ``grid_positions``).
         segments: number of equal parts of the clip.
         rng: draws a frame within each segment; None takes the centres (test).
 
@@ -34,7 +34,9 @@ def segment_positions(
         ConfigError: an unknown modality, or no segment.
         VideoError: motion is asked of a clip without P frames.
     """
-    predicted = check_modality(modality) != "iframe"
+    if check_modality(modality) == RGB:
+        return grid_positions(gop_lengths, frames=segments, rng=rng)
+    predicted = modality != "iframe"
     _check(gop_lengths, segments, predicted)
     ends = np.cumsum(gop_lengths)
     count = int(ends[-1]) - predicted
@@ -50,6 +52,33 @@ def segment_positions(
         pos = index + predicted - int(ends[gop]) + gop_lengths[gop]
         chosen.append(_predicted(gop_lengths, gop, pos) if predicted else (gop, 0))
     return chosen
+
+
+def grid_positions(
+    gop_lengths: Sequence[int], *, frames: int, rng: np.random.Generator | None = None
+) -> list[Position]:
+    """Return (GOP, position) of ``frames`` frames at one distance, shifted by one offset.
+
+    Frame i is the one at ``floor((i + u) * n / frames)`` of n, with one u in [0, 1) for the whole
+    clip: jitter inside segments would smear the phase of a motion (spec/synthetic.md 7).
+
+    Args:
+        gop_lengths: frames of each GOP.
+        frames: wanted; a clip of fewer repeats some.
+        rng: draws u; None takes 1/2 (test).
+
+    Raises:
+        ConfigError: no frame wanted.
+    """
+    _check(gop_lengths, frames, False)
+    ends = np.cumsum(gop_lengths)
+    shift = 0.5 if rng is None else rng.random()
+    places = ((np.arange(frames) + shift) * int(ends[-1]) / frames).astype(int).tolist()
+    gops = np.searchsorted(ends, places, side="right").tolist()
+    return [
+        (gop, place - int(ends[gop]) + gop_lengths[gop])
+        for place, gop in zip(places, gops, strict=True)
+    ]
 
 
 def shared_positions(

@@ -8,7 +8,12 @@ from torch.nn.functional import interpolate
 
 SHARED_SCALES = (1.0, 0.875, 0.75)
 """Those that all three modalities have: used where they share one crop."""
-SCALES = {"iframe": (*SHARED_SCALES, 0.66), "mv": SHARED_SCALES, "residual": SHARED_SCALES}
+SCALES = {
+    "iframe": (*SHARED_SCALES, 0.66),
+    "mv": SHARED_SCALES,
+    "residual": SHARED_SCALES,
+    "rgb": SHARED_SCALES,
+}
 SNAP = 3
 
 
