@@ -10,12 +10,13 @@ another, and an arm trains as it would alone.
 """
 
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from redistill.errors import ConfigError
+from redistill.nets.averaging import averaging
 from redistill.nets.resnet import Bottleneck, ResNet
 
 STAGES = ("net.layer1", "net.layer2", "net.layer3")
@@ -153,18 +154,8 @@ def pool(x: Tensor) -> Tensor:
     Two products with fixed matrices: deterministic on CUDA and differentiable twice, which the
     adaptive pooling of torch is not.
     """
-    rows, columns = (_averaging(n).to(x) for n in x.shape[-2:])
+    rows, columns = (averaging(n, POOL).to(x) for n in x.shape[-2:])
     return rows @ x @ columns.T
-
-
-@cache
-def _averaging(size: int) -> Tensor:
-    """Return (4, size): row i averages from floor(i size / 4) to ceil((i + 1) size / 4)."""
-    matrix = torch.zeros(POOL, size, device="cpu")  # whatever the default is: it is kept
-    for i in range(POOL):
-        first, last = i * size // POOL, -(-(i + 1) * size // POOL)
-        matrix[i, first:last] = 1 / (last - first)
-    return matrix
 
 
 def _keep(
