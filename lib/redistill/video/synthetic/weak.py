@@ -4,8 +4,9 @@ Each takes the manifest's rows of one split and a seed and returns arrays in the
 rows.  What is true stays in the manifest and in ``truth.csv``; hand it on as ``SealedLabels``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -53,20 +54,51 @@ def noisy(
             f"noisy labels of kind {kind!r} at rate {rate}: give 'symmetric' or 'confusable' and "
             "a rate from 0 to below 1"
         )
-    labels, count = labels_of(rows), len(spec.classes)
-    odds = [1.0 if kind == "symmetric" else _odds(row) for row in rows]
+    labels, names = labels_of(rows), [row["clip"] for row in rows]
+    common = {"classes": len(spec.classes), "rate": rate, "seed": seed}
+    if kind == "symmetric":
+        return flip(labels, names, **common)
+    odds = [_odds(row) for row in rows]
+    return flip(labels, names, other=partial(partner, spec), odds=odds, **common)
+
+
+def flip(
+    labels: np.ndarray,
+    names: Sequence[str],
+    *,
+    classes: int,
+    rate: float,
+    seed: int,
+    other: Callable[[int], int] | None = None,
+    odds: Sequence[float] | None = None,
+) -> np.ndarray:
+    """Return ``labels`` of which round(rate * N) are wrong, int64 (N,); any data set.
+
+    A larger rate keeps the wrong labels of a smaller one.
+
+    Args:
+        labels: true, int64 (N,).
+        names: of the clips: what the draws depend on.
+        classes: their number.
+        rate: share of wrong labels.
+        seed: of the draws.
+        other: the wrong class of a class; None draws any other class.
+        odds: how much likelier than others a clip is to be hit; None: all alike.
+    """
+    wrong = labels.copy()
     # Exponential clocks: those that ring first are a weighted draw without replacement.
-    rings = [-np.log1p(-unit("noisy", seed, row["clip"])) for row in rows]
-    for index in np.argsort(np.array(rings) / odds)[: round(rate * len(rows))]:
-        if kind == "confusable":
-            labels[index] = partner(spec, int(labels[index]))
+    rings = np.array([-np.log1p(-unit("noisy", seed, name)) for name in names])
+    hit = np.argsort(rings / (1.0 if odds is None else np.array(odds)))
+    for index in hit[: round(rate * len(names))]:
+        if other is not None:
+            wrong[index] = other(int(labels[index]))
         else:
-            labels[index] += 1 + below(count - 1, "wrong", seed, rows[index]["clip"])
-    return labels % count
+            wrong[index] += 1 + below(classes - 1, "wrong", seed, names[index])
+    return wrong % classes
 
 
 def _odds(row: Row) -> float:
-    moving = row["pan_x"] != "0" or row["pan_y"] != "0"
+    moving = int(row["pan_x"]) != 0 or int(row["pan_y"]) != 0
     misled = row.get("distractor1_motion", row["target_motion"]) != row["target_motion"]
     return 3.0**moving * 3.0**misled
 
@@ -118,21 +150,55 @@ def sources(
     colour and texture), the partner in motion sign, the next scene.  With probability
     ``correlation`` a function errs by the clip's common difficulty instead of its own luck.
     """
-    votes = np.full((len(rows), 3), ABSTAIN, np.int64)
-    for index, row in enumerate(rows):
-        key, label = (seed, row["clip"]), int(row["label"])
+    votes = vote(
+        labels_of(rows),
+        [row["clip"] for row in rows],
+        partial(lookalikes, spec),
+        seed=seed,
+        accuracy=accuracy,
+        coverage=coverage,
+        correlation=correlation,
+    )
+    return Sources(("shape", "motion sign", "scene"), votes, accuracy, coverage)
+
+
+def vote(
+    labels: np.ndarray,
+    names: Sequence[str],
+    alike: Callable[[int], Sequence[Sequence[int]]],
+    *,
+    seed: int,
+    accuracy: Sequence[float],
+    coverage: Sequence[float],
+    correlation: float = 0.5,
+) -> np.ndarray:
+    """Return the votes of M labelling functions, int64 (N, M), or ``ABSTAIN``; any data set.
+
+    Args:
+        labels: true, int64 (N,).
+        names: of the clips: what the draws depend on.
+        alike: for a class and each function the classes that it takes for it.
+        seed: of the draws.
+        accuracy: probability that a vote is right, per function.
+        coverage: probability that a function votes.
+        correlation: probability that it errs by the clip's common difficulty.
+    """
+    votes = np.full((len(names), len(accuracy)), ABSTAIN, np.int64)
+    for index, (name, label) in enumerate(zip(names, labels.tolist(), strict=True)):
+        key = (seed, name)
         common = unit("difficulty", *key)
-        for k, alike in enumerate(_lookalikes(spec, label)):
+        for k, confused in enumerate(alike(label)):
             if unit("votes", *key, k) >= coverage[k]:
                 continue
             shared = unit("shared", *key, k) < correlation
             luck = common if shared else unit("luck", *key, k)
-            wrong = alike[below(len(alike), "alike", *key, k)]
+            wrong = confused[below(len(confused), "alike", *key, k)]
             votes[index, k] = label if luck < accuracy[k] else wrong
-    return Sources(("shape", "motion sign", "scene"), votes, accuracy, coverage)
+    return votes
 
 
-def _lookalikes(spec: SyntheticSpec, label: int) -> tuple[list[int], list[int], list[int]]:
+def lookalikes(spec: SyntheticSpec, label: int) -> tuple[list[int], list[int], list[int]]:
+    """Return for each of the three functions the classes that look like ``label`` to it."""
     count = len(spec.classes)
     per_shape = 1 if spec.world == "motion_led" else count // 3
     first = label // per_shape * per_shape
