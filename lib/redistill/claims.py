@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from inspect import signature
-from itertools import pairwise
 from typing import Any
 
 from redistill import stats
+from redistill.claim_rows import check_rows, read_rows
 from redistill.errors import ConfigError, nearest
-from redistill.pairing import ENDPOINT, Comparison, Contrast, Record, comparisons
+from redistill.grid_rule import judge_grid
+from redistill.pairing import Comparison, Contrast, Record, comparisons
 from redistill.rules import (
     ALPHA,
     INCONCLUSIVE,
@@ -29,11 +30,6 @@ _CHOICES = {
     "paper": ("ground", "substage", "spectrum", "progressive"),
     "rule": ("superiority", "equivalence", "order", "ratio"),
     "direction": ("greater", "less"),
-}
-_FORMS = {  # keys of a claim's rows, by the one that tells their form
-    "order": {"order", "endpoint"},
-    "gains": {"gains", "endpoint"},
-    "test": {"test", "control", "versus", "endpoint", "against"},
 }
 
 
@@ -62,15 +58,8 @@ class Claim:
 
     @property
     def contrasts(self) -> tuple[Contrast, ...]:
-        """What its rows compare, as the head of claims.toml explains; one unless all must hold."""
-        if "order" in self.rows:
-            return tuple(Contrast(one, (other,)) for one, other in pairwise(self.rows["order"]))
-        if "gains" in self.rows:
-            return tuple(Contrast(one["test"], (one["control"],)) for one in self.rows["gains"])
-        test, control = self.rows["test"], tuple(self.rows.get("control", ()))
-        if self.rows.get("versus") == "each":
-            return tuple(Contrast(test, (one,)) for one in control)
-        return (Contrast(test, control, self.rows.get("against", 0.0)),)
+        """What its rows compare, as the head of claims.toml explains; one unless several count."""
+        return read_rows(self.rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,12 +97,7 @@ def verdict(claim: Claim, records: Iterable[Record]) -> tuple[Verdict, ...]:
     """
     if not claim.rows:
         return (Verdict(claim=claim.id, state=NOT_RUN, why="no notebook tests it yet"),)
-    found = comparisons(
-        records,
-        claim.contrasts,
-        endpoint=claim.rows.get("endpoint", ENDPOINT),
-        points=claim.unit == "points",
-    )
+    found = comparisons(records, claim.contrasts, points=claim.unit == "points")
     return tuple(_judge(claim, group) for group in found) or (
         Verdict(claim=claim.id, state=NOT_RUN, why="no run with a valid record holds its rows"),
     )
@@ -162,33 +146,18 @@ def _claim(entry: Mapping[str, Any]) -> Claim:
         if entry[key] not in allowed:
             raise ConfigError(f"claim {name}: {key} is {entry[key]!r}; use one of {allowed}")
     if entry.get("rows"):
-        _check_rows(name, entry["rule"], entry["rows"])
+        check_rows(name, entry)
     return Claim(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()})
 
 
-def _check_rows(name: str, rule: str, rows: Mapping[str, Any]) -> None:
-    """Check that rows have one form, and that the claim's rule reads that form."""
-    rules = {"order": ("order",), "gains": ("ratio",)}
-    form = next((form for form in _FORMS if form in rows), None)
-    if form is None:
-        raise ConfigError(f"claim {name}: its rows name none of {', '.join(_FORMS)}")
-    if rule not in rules.get(form, ("superiority", "equivalence", "ratio")):
-        raise ConfigError(f"claim {name}: rows with {form!r} do not fit the rule {rule!r}")
-    for key in rows:
-        if key not in _FORMS[form]:
-            raise ConfigError(f"claim {name}: rows with {form!r} have no {key!r}")
-    if form == "order" and len(rows["order"]) < 2:
-        raise ConfigError(f"claim {name}: an order of {len(rows['order'])} is none; name 2 or more")
-    versus, control = rows.get("versus", "best"), rows.get("control", ())
-    if versus not in ("best", "each") or (versus == "each" and not control):
-        raise ConfigError(f"claim {name}: versus is {versus!r}; use 'best' or 'each' of a control")
-    if control and "against" in rows:
-        raise ConfigError(f"claim {name}: compare with 'control' or 'against' a number, not both")
-
-
 def _judge(claim: Claim, group: Sequence[Comparison]) -> Verdict:
-    rule = "share" if "gains" in claim.rows else claim.rule
-    ruling = judge(group, rule=rule, direction=claim.direction, margin=claim.margin)
+    if "grid" in claim.rows:
+        _, columns = claim.rows["grid"].values()
+        ruling = judge_grid(group, columns=len(columns), margin=claim.margin)
+    else:
+        rule = "share" if "gains" in claim.rows else claim.rule
+        need = "any" if "any" in claim.rows else "all"
+        ruling = judge(group, rule=rule, direction=claim.direction, margin=claim.margin, need=need)
     about = vars(ruling.found) | {k: v for k, v in vars(ruling).items() if k != "found"}
     return Verdict(claim=claim.id, **about)
 

@@ -13,12 +13,13 @@ from typing import Any
 from redistill.files import sha256_json
 
 # What may differ between runs that are compared or pooled: chance, where the work was done, and
-# what was tried beside: passes and networks of their own, which change no number of the others.
+# what was tried beside: passes, networks, methods and series of their own, which change no number
+# of the others.
 _CHANCE, _PLACE = (
     ("seed", "data_seed", "fold", "folds"),
     ("data_root", "threads", "workers", "device"),
 )
-NOT_SETTING = (*_CHANCE, *_PLACE, "released", "team")
+NOT_SETTING = (*_CHANCE, *_PLACE, "released", "team", "also", "sweeps")
 ENDPOINT = "accuracy"  # name of the rows that are compared, unless a claim names another
 POOLED = "pooled"  # fold name of a row over the predictions of all folds together
 
@@ -30,12 +31,15 @@ class Contrast:
     test: Mapping[str, Any]
     control: tuple[Mapping[str, Any], ...] = ()
     against: float = 0.0  # stands for the control where there is none
+    endpoint: str = ENDPOINT  # name of the rows
+    margin: float | None = None  # if it is not the claim's
 
     @property
     def name(self) -> str:
         """What it compares, in words."""
         arms = [" ".join(map(str, arm.values())) for arm in (self.test, *self.control)]
-        return f"{arms[0] or 'the value'} against {' or '.join(arms[1:]) or f'{self.against:g}'}"
+        test = arms[0] if self.endpoint == ENDPOINT else f"{self.endpoint} {arms[0]}".strip()
+        return f"{test or 'the value'} against {' or '.join(arms[1:]) or f'{self.against:g}'}"
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Comparison:
     setting: str = ""  # digest of every parameter that may not differ
     pairs: tuple[Pair, ...] = ()
     name: str = ""  # of the contrast, if it is one of several
+    margin: float | None = None  # of the contrast, if it has its own
 
     @property
     def differences(self) -> list[float]:
@@ -92,11 +97,7 @@ def why_invalid(record: Record) -> str | None:
 
 
 def comparisons(
-    records: Iterable[Record],
-    contrasts: Sequence[Contrast],
-    *,
-    endpoint: str = ENDPOINT,
-    points: bool = True,
+    records: Iterable[Record], contrasts: Sequence[Contrast], *, points: bool = True
 ) -> tuple[tuple[Comparison, ...], ...]:
     """Pair the values that match each contrast's test with those that match its control.
 
@@ -107,7 +108,6 @@ def comparisons(
     Args:
         records: contents of record.json files, each with its "run".
         contrasts: what to compare, one or more.
-        endpoint: name of the rows.
         points: fractions become points (x 100).
 
     Returns:
@@ -115,31 +115,33 @@ def comparisons(
     """
     table: _Table = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
     for record in records:
-        for (where, seeds, fold, place), value in _values(record, contrasts, endpoint, points):
+        for (where, seeds, fold, place), value in _values(record, contrasts, points):
             table[where][seeds][fold][place] = (value, record.get("run", ""))
-    names = [one.name for one in contrasts] if len(contrasts) > 1 else [""]
     found = (
-        [Comparison(*where, pairs, name) for name, pairs in zip(names, columns, strict=True)]
+        [
+            Comparison(*where, pairs, one.name if len(contrasts) > 1 else "", one.margin)
+            for one, pairs in zip(contrasts, _pairs(table[where], contrasts), strict=True)
+        ]
         for where in sorted(table)
-        for columns in [_pairs(table[where], contrasts)]
     )
     return tuple(tuple(group) for group in found if group[0].pairs)
 
 
 def _values(
-    record: Record, contrasts: Sequence[Contrast], endpoint: str, points: bool
+    record: Record, contrasts: Sequence[Contrast], points: bool
 ) -> list[tuple[tuple[_Where, tuple[str, str], str, _Place], float]]:
     """Return the values of one record, each with its place; none where its rows disagree."""
     found: dict[Any, set[float]] = defaultdict(set)
+    endpoints = {one.endpoint for one in contrasts}
     for row in record["rows"] if why_invalid(record) is None else ():
-        if row["name"] != endpoint or type(row["value"]) not in (int, float):
+        if row["name"] not in endpoints or type(row["value"]) not in (int, float):
             continue
         where, seeds = _place(record, row["keys"])
         fold, split = str(row["keys"].get("fold", "")), str(row["keys"].get("split", "test"))
         value = row["value"] * (100 if points and row["unit"] == "fraction" else 1)
         for index, one in enumerate(contrasts):
             for arm, keys in enumerate((one.test, *one.control)):
-                if keys.items() <= row["keys"].items():
+                if row["name"] == one.endpoint and keys.items() <= row["keys"].items():
                     found[where, seeds, fold, (index, arm, split)].add(value)
     # keys too few to tell rows apart must not let the order of rows decide
     return [(place, *values) for place, values in found.items() if len(values) == 1]

@@ -1,8 +1,10 @@
 """The rules of the ledger: what runs say about one claim (spec claims, "How a verdict").
 
-A claim is one contrast (test minus control in each independent run) or several that must all
-hold: against each of its controls, or between neighbours of an order.  Several make an
+A claim is one contrast (test minus control in each independent run) or several.  Where all must
+hold (against each of its controls, or between neighbours of an order) they make an
 intersection-union test: p is the largest of them, and the weakest contrast speaks for the claim.
+Where any will do they make a union-intersection test: p is the smallest after Holm's correction,
+and the strongest speaks; the claim is refuted only if each of them is.
 """
 
 from collections.abc import Sequence
@@ -37,7 +39,9 @@ class Ruling:
     runs_needed: int | None = None  # further independent runs an inconclusive verdict would take
 
 
-def judge(group: Sequence[Comparison], *, rule: str, direction: str, margin: float) -> Ruling:
+def judge(
+    group: Sequence[Comparison], *, rule: str, direction: str, margin: float, need: str = "all"
+) -> Ruling:
     """Judge a claim by its contrasts, which hold the same runs in the same order.
 
     Args:
@@ -47,12 +51,17 @@ def judge(group: Sequence[Comparison], *, rule: str, direction: str, margin: flo
             of the trend within runs), "ratio" (the whole interval lies beyond the margin) or
             "share" (see `_share`).
         direction: sign claimed, "greater" or "less".
-        margin: smallest effect of interest, tolerance, or the bound of a ratio or share.
+        margin: smallest effect of interest, tolerance, or the bound of a ratio or share; of the
+            contrasts that have none of their own.
+        need: "all" of the contrasts, or "any" (rules "superiority", "equivalence", "ratio").
     """
     sign = -1 if direction == "less" else 1
     if rule == "share":
         return _share(_agreement(group, sign), margin)
-    parts = [_one(found, rule, sign, margin, len(group)) for found in group]
+    among = 1 if need == "any" else len(group)
+    parts = [_one(found, rule, sign, margin, among) for found in group]
+    if need == "any":
+        return _any(parts, sign)
     worst = max(parts, key=lambda part: (_FORCE.index(part.state), part.p or 0, _lack(part, sign)))
     if len(parts) > 1:
         worst = replace(worst, runs_needed=_most(parts, worst.state))
@@ -66,13 +75,29 @@ def judge(group: Sequence[Comparison], *, rule: str, direction: str, margin: flo
     return worst
 
 
+def _any(parts: Sequence[Ruling], sign: int) -> Ruling:
+    """Judge contrasts of which one must hold, after Holm's correction."""
+    best = min(parts, key=lambda part: (_FORCE.index(part.state), part.p or 0, _lack(part, sign)))
+    needed = _most(parts, best.state)
+    said = replace(best, why=f"{best.found.name}: {best.why}", runs_needed=needed)
+    said = replace(said, found=replace(best.found, name=""))
+    if best.p is None:
+        return said
+    said = replace(said, p=min(stats.holm([part.p for part in parts])))
+    if best.state == REPRODUCED and said.p >= ALPHA:
+        why = f"{best.found.name} holds by itself, but not as the best of {len(parts)}, by Holm"
+        return replace(said, state=INCONCLUSIVE, why=why, runs_needed=1)
+    return said
+
+
 def _one(found: Comparison, rule: str, sign: int, margin: float, among: int) -> Ruling:
     """Judge one contrast ``among`` several; "ratio" is superiority beyond the margin."""
+    margin = margin if found.margin is None else found.margin
     n = len(found.pairs)
     counted = n > 1 and found.profile != "quick"
     interval = stats.paired_interval(found.differences) if counted else None
-    if early := _early(found):
-        state, why, p = early
+    if soon := early(found):
+        state, why, p = soon
     elif rule == "equivalence":
         state, why, p = _equivalent(found.differences, margin, among)
     elif rule == "ratio":
@@ -80,10 +105,10 @@ def _one(found: Comparison, rule: str, sign: int, margin: float, among: int) -> 
     else:
         state, why, p = _superior([sign * x for x in found.differences], margin, among)
     ruling = Ruling(found=found, interval=interval, state=state, why=why, p=p)
-    return replace(ruling, runs_needed=_further(ruling, rule, margin))
+    return replace(ruling, runs_needed=further(ruling, rule, margin))
 
 
-def _early(found: Comparison) -> tuple[str, str, None] | None:
+def early(found: Comparison) -> tuple[str, str, None] | None:
     """State of what may not be judged: quick runs, or too few."""
     if found.profile == "quick":
         return NOT_RUN, "quick runs only: machinery check, no verdict", None
@@ -143,8 +168,8 @@ def _share(found: Comparison, margin: float) -> Ruling:
     n, right = len(found.pairs), round(sum(found.differences))
     interval = stats.wilson(right, n)
     about = {"found": found, "interval": interval}
-    if early := _early(found):
-        state, why, _ = early
+    if soon := early(found):
+        state, why, _ = soon
         if state == NOT_RUN:
             return Ruling(found=found, state=state, why=why)
         return Ruling(**about, state=state, why=why, runs_needed=RUNS_WANTED - n)
@@ -178,7 +203,7 @@ def _trend(group: Sequence[Comparison], sign: int) -> float:
     return stats.trend_p_value(list(zip(*columns[::-sign], strict=True)))
 
 
-def _further(ruling: Ruling, rule: str, margin: float) -> int | None:
+def further(ruling: Ruling, rule: str, margin: float) -> int | None:
     """Further runs to tell an effect of the margin from none, with 80 % power.
 
     Where there is no margin to tell it by (0, or a ratio), the effect is the one seen.

@@ -71,12 +71,14 @@ def test_every_seed_and_data_seed_is_a_run_and_a_repeated_run_is_none():
 
 
 def test_what_was_tried_beside_is_no_other_setting():
-    """Released passes and TEAM-Net train networks of their own and change no other number."""
+    """Passes, methods and series of their own train other networks and change no other number."""
     runs = [
-        record(complete(), seed=0, released=["long"], team=False, width=16),
-        record(complete(), seed=1, released=["long", "drift"], team=True, width=16),
-    ]
+        record(complete(), seed=0, released=["long"], team=False, also=[], sweeps=[], width=16),
+        record(complete(), seed=1, released=["long", "drift"], team=True, width=16,
+               also=["staged_nofd"], sweeps=["gaps"]),
+    ]  # fmt: skip
     assert len(pairs(runs)) == 2
+    assert len(comparisons([*runs, record(complete(), arms=["kd"])], BEST)) == 2
 
 
 def test_other_settings_worlds_and_data_sets_are_never_pooled():
@@ -151,15 +153,28 @@ def number(value, **keys):
 )
 def test_a_number_by_itself_is_compared_with_a_number(points, against, wanted):
     rows = [*complete(), number(0.004)]
-    contrasts = [Contrast({}, against=against)]
-    ((one,),) = comparisons([record(rows)], contrasts, endpoint="share", points=points)
+    contrasts = [Contrast({}, against=against, endpoint="share")]
+    ((one,),) = comparisons([record(rows)], contrasts, points=points)
     assert one.differences == [pytest.approx(wanted)]
     assert one.pairs[0].runs == ("r0",)
 
 
 def test_an_arm_that_matches_rows_that_disagree_gives_nothing():
     twice = [number(0.004, backbone="a"), number(0.005, backbone="b")]
-    assert comparisons([record(twice)], [Contrast({})], endpoint="share") == ()
-    ((one,),) = comparisons([record(twice)], [Contrast({"backbone": "b"})], endpoint="share")
+    share = Contrast({}, endpoint="share")
+    assert comparisons([record(twice)], [share]) == ()
+    of_b = Contrast({"backbone": "b"}, endpoint="share")
+    ((one,),) = comparisons([record(twice)], [of_b])
     assert one.differences == [pytest.approx(0.5)]
-    assert len(comparisons([record([number(0.004)] * 2)], [Contrast({})], endpoint="share")) == 1
+    assert len(comparisons([record([number(0.004)] * 2)], [share])) == 1
+
+
+def test_contrasts_may_read_rows_of_different_names_and_have_a_margin_of_their_own():
+    share = Contrast({}, against=0.1, endpoint="share", margin=0.5)
+    both = [record([*complete(), number(0.004)]), record(complete(), seed=1)]
+    ((best, other),) = comparisons(both, [*BEST, share])
+    assert [one.seed for one in other.pairs] == [one.seed for one in best.pairs] == ["0"]
+    assert best.differences == [pytest.approx(10)]  # not of the row named "share"
+    assert other.differences == [pytest.approx(0.3)]
+    assert (best.margin, other.margin) == (None, 0.5)
+    assert (best.name, other.name) == ("fusion against iframe or mv", "share against 0.1")
