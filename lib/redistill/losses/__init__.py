@@ -1,0 +1,1 @@
+"""What a student may be held to: one loss a file."""

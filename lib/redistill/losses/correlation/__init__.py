@@ -1,0 +1,1 @@
+"""Losses on how two networks correlate."""

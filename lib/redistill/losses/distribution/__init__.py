@@ -1,0 +1,1 @@
+"""Losses on how features are distributed."""

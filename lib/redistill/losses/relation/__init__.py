@@ -1,0 +1,1 @@
+"""Losses on how the clips of a batch relate."""
