@@ -11,7 +11,7 @@ import torch
 from redistill.errors import ConfigError
 from redistill.feed import Feed
 from redistill.files import sha256_json
-from redistill.modality import CHANNELS, MODALITIES
+from redistill.modality import INPUTS, MODALITIES
 from redistill.stream_feed import StreamFeed, stream_manifest
 from redistill.video.clips import ClipDataset, ClipLoader, ViewBank, bank
 from redistill.video.splits import Clip, Split
@@ -159,7 +159,7 @@ def check_room(
     train: int, rest: int, settings: Settings, *, modalities: tuple[str, ...] = MODALITIES
 ) -> None:
     """Raise ConfigError if the views of so many clips would not fit into the free memory."""
-    pixels = settings.segments * sum(CHANNELS[m] for m in modalities) * settings.size**2
+    pixels = settings.segments * sum(INPUTS[m] for m in modalities) * settings.size**2
     need, free = (train * settings.views + rest) * pixels, psutil.virtual_memory().available
     if need > 0.8 * free:
         raise ConfigError(

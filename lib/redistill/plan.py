@@ -51,11 +51,14 @@ def make_plan(config: ProgressiveConfig) -> Plan:
     """Measure what a run of notebook 3 would take; nothing of it is kept.
 
     Raises:
-        ConfigError: the notebook trains no networks that could be planned.
+        ConfigError: a config of another notebook, which has no plan.
         CatalogError, VideoError: ``data_root`` holds no clips, or none that can be used.
     """
     if not isinstance(config, ProgressiveConfig):
-        raise ConfigError(f"--plan: {type(config).__name__} trains nothing; run the notebook")
+        raise ConfigError(
+            f"--plan measures the phases of notebook 3, and {type(config).__name__} is not its "
+            "config; run the notebook, with profile = 'quick' first"
+        )
     device = begin(config)
     official = _OFFICIAL.get(config.dataset)
     works, gibibytes = _works(config, device, classes=official[2] if official else 10)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from redistill.methods.progressive import ProgressiveConfig
-from redistill.modality import CHANNELS, MODALITIES
+from redistill.modality import CHANNELS
 from redistill.rules import RUNS_WANTED
 
 
@@ -145,7 +145,7 @@ class Plan:
         lines = [f"Memory of the largest step: {self.gibibytes:.2f} GiB, without work space"]
         if clips is None:
             return [*lines, "Clips: not measured, since data_root is not given."]
-        pixels = c.segments * sum(CHANNELS[m] for m in MODALITIES) * c.size**2
+        pixels = c.segments * sum(CHANNELS.values()) * c.size**2
         bank = clips.train * c.views * pixels / 2**30
         held = "streamed, not held" if c.stream else f"{bank:.1f} GiB ({self.free:.1f} free)"
         workers = max(c.workers, 1)

@@ -206,9 +206,9 @@ def test_the_command_prints_the_plan_and_runs_nothing(tmp_path, monkeypatch, cap
     assert capsys.readouterr().out.startswith("Plan, not run: profile quick, dataset synthetic")
     assert [path.name for path in tmp_path.iterdir()] == ["n.ipynb"]
     assert main(["run", str(NOTEBOOKS / "0_start_here.ipynb"), "--plan"]) == 2
-    assert "--plan: StartConfig trains nothing" in capsys.readouterr().err
+    assert "StartConfig is not its config" in capsys.readouterr().err
 
 
 def test_a_config_without_networks_has_no_plan():
-    with pytest.raises(ConfigError, match="StartConfig trains nothing"):
+    with pytest.raises(ConfigError, match="StartConfig is not its config"):
         make_plan(StartConfig())

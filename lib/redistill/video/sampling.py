@@ -73,7 +73,8 @@ def grid_positions(
     _check(gop_lengths, frames, False)
     ends = np.cumsum(gop_lengths)
     shift = 0.5 if rng is None else rng.random()
-    places = ((np.arange(frames) + shift) * int(ends[-1]) / frames).astype(int).tolist()
+    places = ((np.arange(frames) + shift) * int(ends[-1]) / frames).astype(int)
+    places = np.minimum(places, ends[-1] - 1).tolist()  # the largest u below 1 rounds up to it
     gops = np.searchsorted(ends, places, side="right").tolist()
     return [
         (gop, place - int(ends[gop]) + gop_lengths[gop])
