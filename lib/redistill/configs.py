@@ -11,6 +11,7 @@ from redistill.errors import ConfigError, nearest
 
 CONFIGS: Mapping[str, str] = {
     "start": "redistill.start:StartConfig",
+    "substage": "redistill.methods.substage:SubstageConfig",
     "progressive": "redistill.methods.progressive:ProgressiveConfig",
 }
 
