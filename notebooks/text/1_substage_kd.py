@@ -168,7 +168,7 @@ for kind, chosen in {"trusted": weak.trusted, "given, not trusted": given & ~wea
     record("number", int(chosen.sum()), of=f"labels {kind}", weak_mode=config.weak_mode)
 
 # %% [markdown]
-# What the networks see: one view of a clip each, every second frame.
+# What the networks see: one view of a clip each, four of its frames.
 
 # %%
 import pandas as pd
@@ -178,7 +178,8 @@ from redistill import figures
 kinds = {"trusted": weak.trusted, "not trusted": ~weak.trusted}
 shown = {kind: int(chosen.argmax()) for kind, chosen in kinds.items() if chosen.any()}
 names = [feeds.train[RGB].clips[place] for place in shown.values()]
-strips = [feeds.train[RGB].views[0, place, ::2].movedim(1, -1).numpy() for place in shown.values()]
+bank = feeds.train[RGB].views[0, :, :: max(1, config.frames // 4)].movedim(2, -1)
+strips = [bank[place, :4].numpy() for place in shown.values()]
 titles = [f"{kind}: {'label ' + str(weak.initial[place]) if given[place] else 'no label'}"
           for kind, place in shown.items()]
 show(figures.films(strips, titles), pd.DataFrame({"clip": names, "title": titles}), name="clips",
@@ -409,9 +410,10 @@ if len(steps):
 # %% [markdown]
 # ## Series
 #
-# `sweeps` repeats parts of the study on the first fold: over the share of labels (`labels`), the rate of
-# wrong ones (`noise`), the distance between the networks (`gaps`; without assistants the student then
-# trains as long as the whole cascade), and five methods on four pairs of networks (`pairs`).
+# `sweeps` repeats parts of the study on the last fold, and opens its sealed labels each time: over the
+# share of labels (`labels`), the rate of wrong ones (`noise`), the distance between the networks (`gaps`;
+# without assistants the student then trains as long as the whole cascade), and five methods on four pairs
+# of networks (`pairs`).
 
 # %%
 from redistill.methods import substage_sweeps

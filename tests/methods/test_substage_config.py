@@ -166,3 +166,11 @@ def test_networks_of_the_config_are_those_there_are():
     for name in ("network", "teacher_network"):
         (field,) = [field for field in fields(SubstageConfig) if field.name == name]
         assert field.metadata["choices"] == NETWORKS
+
+
+def test_inexact_labels_ask_for_clips_of_their_own():
+    usual, inexact = tiny_config(), tiny_config(weak_mode="inexact")
+    assert "inexact" not in usual.catalog_options()
+    assert inexact.catalog_options() == usual.catalog_options() | {"inexact": True}
+    real = replace(inexact, dataset="weizmann", data_root="clips")
+    assert "inexact" not in real.catalog_options()

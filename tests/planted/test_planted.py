@@ -134,6 +134,42 @@ DEFECTS = {
         "    copied = net\n",
         "tests/methods/test_released.py -k replay_of_all",
     ),
+    "distillation averaged over the classes": (
+        "losses/response/kd.py",
+        "(target.exp() * (target - ours)).sum(1).mean()",
+        "(target.exp() * (target - ours)).mean()",
+        "tests/losses/test_losses_response.py -k scipy",
+    ),
+    "a teacher that moves while it is heard": (
+        "taught_feed.py",
+        "    with evaluating(net):\n        for view",
+        "    with torch.no_grad():\n        net.train()\n        for view",
+        "tests/methods/test_staged.py -k frozen_network_changes",
+    ),
+    "trusted labels refined like the others": (
+        "methods/refine.py",
+        "gate = _quantile(mean, unsure, ~trusted, settings.share(round))",
+        "gate = _quantile(mean, unsure, trusted | ~trusted, settings.share(round))",
+        "tests/methods/test_refine.py -k trusted_ones_never_change",
+    ),
+    "the gate letting the least sure through": (
+        "methods/refine.py",
+        "score, gate = unsure - top,",
+        "score, gate = top - unsure,",
+        "tests/methods/test_refine.py -k definition_clip_by_clip",
+    ),
+    "a cascade whose student hears the teacher, not the assistant": (
+        "methods/branches.py",
+        "for m in range(level - 1, first - 1, -1))",
+        "for m in range(0, 1))",
+        "tests/methods/test_branches.py",
+    ),
+    "hidden labels within a student's reach": (
+        "methods/substage_study.py",
+        "labels=torch.as_tensor(weak.initial))",
+        "labels=feeds.train[RGB].labels)",
+        "tests/methods/test_substage_study.py",
+    ),
 }
 
 

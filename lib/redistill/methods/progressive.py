@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 from redistill.config import param
 from redistill.errors import ConfigError
 from redistill.methods.arms import ARM_NAMES, PASSES
+from redistill.methods.clips_config import ClipsConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProgressiveConfig:
+class ProgressiveConfig(ClipsConfig):
     """Settings of the three networks of compressed video (spec/progressive.md 1 and 2)."""
 
     PROFILES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -43,25 +43,6 @@ class ProgressiveConfig:
         },
     }
 
-    profile: str = param("quick", help="set of defaults")
-    dataset: str = param(
-        "synthetic",
-        help="which clips",
-        choices=("synthetic", "weizmann", "ut_interaction", "ucf101", "hmdb51", "folder"),
-    )
-    data_root: Path | None = param(help="folder of a real data set")
-    world: str = param(
-        "scene_led",
-        help="label function of the synthetic clips",
-        choices=("scene_led", "crossed", "motion_led"),
-    )
-    set_size: str = param(
-        "quick", help="clips per class of the synthetic set", choices=("quick", "standard")
-    )
-    data_seed: int = param(0, help="which synthetic set", low=0, high=4)
-    seed: int = param(0, help="of weights, order and augmentation", low=0, high=2**31 - 1)
-    folds: tuple[int, ...] = param((), help="folds to train on; none named: all", low=0)
-    on_bad: str = param("raise", help="a file that cannot be used", choices=("raise", "drop"))
     segments: int = param(3, help="samples of a clip", low=1, high=64)
     size: int = param(56, help="side of the networks' input, pixels", low=33, high=512)
     views: int = param(6, help="augmented views of a training clip, held in memory", low=1)
@@ -96,21 +77,10 @@ class ProgressiveConfig:
 
     def __post_init__(self) -> None:
         """Refuse a real data set without its folder, and ensembles of an arm that is not there."""
-        if self.dataset != "synthetic" and self.data_root is None:
-            raise ConfigError(
-                f"parameter data_root is not given, and dataset = {self.dataset!r} needs it: "
-                "the folder that holds the clips"
-            )
+        super().__post_init__()
 
         if self.wise_arm not in self.arms:
             raise ConfigError(
                 f"parameter wise_arm = {self.wise_arm!r}: expected one of the arms that are "
                 f"trained, {', '.join(self.arms)}"
             )
-
-    def catalog_options(self) -> dict[str, Any]:
-        """Return what ``open_catalog`` takes besides the data set's name and folder."""
-        shared = {"on_bad": self.on_bad, "workers": self.workers}
-        if self.dataset != "synthetic":
-            return shared
-        return shared | {"world": self.world, "data_seed": self.data_seed, "size": self.set_size}

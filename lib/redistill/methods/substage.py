@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
-from pathlib import Path
 from typing import Any, ClassVar
 
 from redistill.config import param
 from redistill.errors import ConfigError
+from redistill.methods.clips_config import ClipsConfig
 from redistill.methods.recipes import ARMS, DECIDING, KINDS, QUICK
 from redistill.nets.video import NETWORKS
 
 
 @dataclass(frozen=True, kw_only=True)
-class SubstageConfig:
+class SubstageConfig(ClipsConfig):
     """Settings of staged distillation under scarce labels."""
 
     PROFILES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -49,25 +49,6 @@ class SubstageConfig:
         },
     }
 
-    profile: str = param("quick", help="set of defaults")
-    dataset: str = param(
-        "synthetic",
-        help="which clips",
-        choices=("synthetic", "weizmann", "ut_interaction", "ucf101", "hmdb51", "folder"),
-    )
-    data_root: Path | None = param(help="folder of a real data set")
-    world: str = param(
-        "scene_led",
-        help="label function of the synthetic clips",
-        choices=("scene_led", "crossed", "motion_led"),
-    )
-    set_size: str = param(
-        "quick", help="clips per class of the synthetic set", choices=("quick", "standard")
-    )
-    data_seed: int = param(0, help="which synthetic set", low=0, high=4)
-    seed: int = param(0, help="of weights, order, augmentation and hidden labels", low=0)
-    folds: tuple[int, ...] = param((), help="folds to train on; none named: all", low=0)
-    on_bad: str = param("raise", help="a file that cannot be used", choices=("raise", "drop"))
     frames: int = param(4, help="frames of a clip, on a uniform grid", low=2, high=64)
     size: int = param(56, help="side of the networks' input, pixels", low=32, high=512)
     views: int = param(3, help="augmented views of a training clip, held in memory", low=2)
@@ -75,7 +56,7 @@ class SubstageConfig:
     weak_mode: str = param(
         "few",
         help="what is weak about the labels (A10)",
-        choices=("few", "noisy", "sources", "full"),
+        choices=("few", "noisy", "sources", "inexact", "full"),
     )
     label_frac: float = param(0.5, help="share of trusted labels, mode few", low=0, high=1)
     noise_rate: float = param(0.4, help="share of wrong labels, mode noisy (A8)", low=0, high=0.9)
@@ -167,8 +148,8 @@ class SubstageConfig:
     sweeps: tuple[str, ...] = param(
         (), help="series over a parameter", choices=("labels", "noise", "gaps", "pairs")
     )
-    teacher_steps: int = param(150, help="optimiser steps of the teacher", low=1)
-    steps: int = param(80, help="optimiser steps of each assistant and student", low=1)
+    teacher_steps: int = param(120, help="optimiser steps of the teacher", low=1)
+    steps: int = param(60, help="optimiser steps of each assistant and student", low=1)
     trusted_share: float = param(0.25, help="of a batch, at least", low=0, high=0.9)
     batch: int = param(32, help="clips a step", low=4)
     teacher_lr: float = param(4e-3, help="peak learning rate of the teacher", low=0)
@@ -180,11 +161,7 @@ class SubstageConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be: no clips, no cascade, a branch named twice."""
-        if self.dataset != "synthetic" and self.data_root is None:
-            raise ConfigError(
-                f"parameter data_root is not given, and dataset = {self.dataset!r} needs it: "
-                "the folder that holds the clips"
-            )
+        super().__post_init__()
         if not self.kinds or len(set(self.kinds)) < len(self.kinds):
             raise ConfigError(
                 f"parameter kinds = {self.kinds}: name one or more of {', '.join(KINDS)}, each once"
@@ -227,6 +204,11 @@ class SubstageConfig:
         levels, ratio = assistants + 1, self.student_width / self.teacher_width
         return tuple(round(self.teacher_width * ratio ** (m / levels)) for m in range(levels + 1))
 
+    def catalog_options(self) -> dict[str, Any]:
+        """Return what ``open_catalog`` takes; inexact labels need clips of their own."""
+        inexact = self.dataset == "synthetic" and self.weak_mode == "inexact"
+        return super().catalog_options() | ({"inexact": True} if inexact else {})
+
     @property
     def segments(self) -> int:
         """Frames of a clip, as feeds call them."""
@@ -236,13 +218,6 @@ class SubstageConfig:
     def stream(self) -> bool:
         """Views are held in memory, always: what networks say of them is kept beside them."""
         return False
-
-    def catalog_options(self) -> dict[str, Any]:
-        """Return what ``open_catalog`` takes besides the data set's name and folder."""
-        shared = {"on_bad": self.on_bad, "workers": self.workers}
-        if self.dataset != "synthetic":
-            return shared
-        return shared | {"world": self.world, "data_seed": self.data_seed, "size": self.set_size}
 
 
 def _falls(widths: tuple[int, ...]) -> bool:

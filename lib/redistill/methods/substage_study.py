@@ -74,7 +74,10 @@ def weak_labels(
     spec = None
     if config.dataset == "synthetic":
         spec = SyntheticSpec(
-            world=config.world, data_seed=config.data_seed, per_class=PER_CLASS[config.set_size]
+            world=config.world,
+            data_seed=config.data_seed,
+            per_class=PER_CLASS[config.set_size],
+            inexact=config.weak_mode == "inexact",
         )
     return weaken(
         [clip for clip in clips if clip.id in names],
