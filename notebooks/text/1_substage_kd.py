@@ -383,7 +383,8 @@ if len(parts):
 
 # %%
 rounds = substage_tables.rounds_table(studies)
-for which, row in zip(("initial", "final"), (rounds[:1], rounds[-1:]), strict=True):
+told = {"initial": rounds[:1], "teacher": rounds[1:2], "final": rounds[-1:]}
+for which, row in told.items():
     for each in row.itertuples():
         record("label_accuracy", each.accuracy, unit="fraction", n=each.clips, atol=0.2,
                labels=which, fold=fold_name)

@@ -174,3 +174,8 @@ def test_inexact_labels_ask_for_clips_of_their_own():
     assert inexact.catalog_options() == usual.catalog_options() | {"inexact": True}
     real = replace(inexact, dataset="weizmann", data_root="clips")
     assert "inexact" not in real.catalog_options()
+
+
+def test_no_label_at_all_is_refused_before_anything_is_decoded():
+    with pytest.raises(ConfigError, match="label_frac = 0: .* give a share above 0"):
+        tiny_config(label_frac=0.0)

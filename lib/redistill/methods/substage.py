@@ -171,6 +171,11 @@ class SubstageConfig(ClipsConfig):
                 f"parameter corr_reading = 'mismatch' pairs a branch with another, and kinds = "
                 f"{self.kinds} is one alone; name two or more, or take corr_reading = 'pair'"
             )
+        if not self.label_frac:
+            raise ConfigError(
+                "parameter label_frac = 0: the teacher would have no label to learn from; give a "
+                "share above 0 (one clip of each class is kept at least)"
+            )
         if ceil(self.trusted_share * self.batch) >= self.batch:
             raise ConfigError(
                 f"parameter trusted_share = {self.trusted_share} of batch = {self.batch} leaves "
