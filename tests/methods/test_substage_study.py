@@ -244,3 +244,12 @@ def test_weak_labels_are_of_the_clips_that_were_decoded():
     ]
     assert (weak.initial[~weak.trusted] == -1).all()
     assert substage_study.SPLITS == ("val", "test")
+
+
+def test_a_team_at_equal_cost_trains_as_much_as_the_staged_method():
+    config = tiny_config(steps=12, arms=("kd3_equal_ens", "kd3_equal_single", "staged"))
+    arms = study_of(config).arms
+    staged, team = arms["staged_single"].training, arms["kd3_equal_single"].training
+    assert team == pytest.approx(staged, rel=0.03)
+    assert arms["kd3_equal_ens"].training == pytest.approx(arms["staged_ens"].training, rel=0.03)
+    assert arms["kd3_equal_single"].inference == arms["staged_single"].inference

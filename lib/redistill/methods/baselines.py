@@ -94,7 +94,7 @@ def train_students(
         uppers = [school.target(school.hear(teacher, keep=keep))]
         above = school.macs(teacher.net)
     feed = school.taught(labels, pool=pool, uppers=uppers)
-    steps = config.steps if recipe.budget == "one" else _equal_steps(school, above)
+    steps = config.steps if recipe.budget == "one" else _equal_steps(school, above, recipe.students)
     # The first has the seed of a response branch without assistants, which is plain KD.
     seeds = [1 + _APART * number for number in range(recipe.students)]
     return tuple(school.student(feed, loss, seed=seed, above=above, steps=steps) for seed in seeds)
@@ -112,12 +112,15 @@ def _loss(config: SubstageConfig, recipe: Single) -> EdgeLoss:
     return EdgeLoss(ce=weight(recipe.ce), terms=terms, temperature=config.temperature)
 
 
-def _equal_steps(school: School, above: int) -> int:
-    """Return the steps that cost one student what the whole staged method costs."""
+def _equal_steps(school: School, above: int, students: int) -> int:
+    """Return the steps of each of some students that cost together what the staged method does."""
     config = school.config
     macs = width_macs(config, classes=school.classes)
     own = macs[config.student_width]
-    return round(training_macs(config, macs) / (config.batch * (3 * own + above)))
+    total = training_macs(config, macs)
+    if students > 1:  # a student will be distilled from the team as from the branches
+        total -= (3 + students) * own * config.steps * config.batch
+    return round(total / (students * config.batch * (3 * own + above)))
 
 
 def width_macs(config: SubstageConfig, *, classes: int) -> dict[int, int]:

@@ -21,7 +21,8 @@ class Single:
         ce: weight of the labels, or the parameter ``1-lam``.
         labels: ``trusted`` alone, ``raw`` pseudo-labels besides, ``refined`` ones, or ``true``.
         students: how many, of different seeds, whose mean counts.
-        budget: ``staged``: as many multiply-accumulates of training as the staged method's.
+        budget: ``staged``: together as many multiply-accumulates of training as the staged
+            method; a team leaves out those of the one student distilled from it.
         source: baseline of spec/substage.md 11.
     """
 
@@ -55,10 +56,12 @@ SINGLES: Mapping[str, Single] = {
     ),
     "ce3_ens": Single(students=3, source="B19"),
     "kd3_ens": Single(**_KD, students=3, source="B20"),
+    "kd3_equal_ens": Single(**_KD, students=3, budget="staged", source="B20, at equal cost"),
     "kd_long": Single(**_KD, budget="staged", source="B22"),
 }
+DISTILLED = {"kd3_single": "kd3_ens", "kd3_equal_single": "kd3_equal_ens"}  # B21: of which team
 OTHERS = {
-    "kd3_single": "B21: the three KD students, distilled into one",
+    **{name: f"B21: {team}, distilled into one student" for name, team in DISTILLED.items()},
     "stagewise": "B18: one stage of the network after another",
 }
 

@@ -21,7 +21,7 @@ from redistill.methods.baselines import (
 )
 from redistill.methods.branches import ALL
 from redistill.methods.label_quality import initial_labels
-from redistill.methods.recipes import VARIANTS
+from redistill.methods.recipes import DISTILLED, VARIANTS
 from redistill.methods.school import Learned, School
 from redistill.methods.staged import Round, Staged, first_rounds, train_staged, varied
 from redistill.methods.stagewise import train_stagewise
@@ -129,8 +129,9 @@ def study_fold(
             arms |= _staged_arms(own, name, found)
             journals[name] = found.single.journal
             rounds = found.rounds if name == "staged" else rounds
-        elif name == "kd3_single":
-            team = trained.get("kd3_ens") or train_students(school, teacher, "kd3_ens", rounds)
+        elif name in DISTILLED:
+            of = DISTILLED[name]
+            team = trained.get(of) or train_students(school, teacher, of, rounds)
             arms[name] = distilled(school, team, rounds[1].labels)
         elif name == "stagewise":
             arms[name] = one(school, train_stagewise(school, teacher, rounds[1].labels))
