@@ -163,7 +163,7 @@ def test_pair_is_one_minus_the_alignment():
 def test_a_batch_too_small_is_refused_and_says_what_to_do(loss, least):
     z = torch.randn(least - 1, 5)
     with pytest.raises(
-        ConfigError, match=f"at least {least} clips .* has {least - 1}; raise batch"
+        ConfigError, match=rf"at least {least} clips .* has {least - 1}; raise batch"
     ):
         loss(z, z)
     assert torch.isfinite(loss(torch.randn(least, 5), torch.randn(least, 5)))

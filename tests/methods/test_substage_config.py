@@ -177,5 +177,5 @@ def test_inexact_labels_ask_for_clips_of_their_own():
 
 
 def test_no_label_at_all_is_refused_before_anything_is_decoded():
-    with pytest.raises(ConfigError, match="label_frac = 0: .* give a share above 0"):
+    with pytest.raises(ConfigError, match=r"label_frac = 0: .* give a share above 0"):
         tiny_config(label_frac=0.0)
