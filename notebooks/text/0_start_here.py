@@ -25,9 +25,10 @@ print(headline("G1"))
 # | notebook | what it is |
 # |---|---|
 # | `0_start_here` | this page |
+# | `1_substage_kd` | few labels, a teacher, cascades of three kinds of knowledge; and what could explain their gain |
 # | `3_progressive_kd` | compressed video taken apart; a network for each part; their fusion |
 #
-# The notebooks of the other papers follow; what is not here is not claimed.
+# The notebook of the third paper follows; what is not here is not claimed.
 
 # %% tags=["parameters"]
 profile = "quick"  # set of defaults
