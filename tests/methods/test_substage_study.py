@@ -71,7 +71,7 @@ def assert_sizes(study):
     one = study.arms["kd"].inference
     for name, arm in study.arms.items():
         alone = name in SINGLE or name.endswith("_single") or name == "takd"
-        if name.endswith("3_ens") or name in ("staged_ens", "staged_m0_ens"):
+        if name.endswith(("3_ens", "equal_ens")) or name in ("staged_ens", "staged_m0_ens"):
             assert arm.inference == 3 * one
         elif alone:
             assert arm.inference == one, name

@@ -1,6 +1,7 @@
 """What the tests of runs share: the toy's command line as a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +23,8 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen]]:
         command = [sys.executable, str(HERE / "toy.py"), *map(str, arguments)]
         env = {**os.environ, "PYTHONPATH": str(HERE)}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        # A suite started in the background inherits deafness to SIGINT; these runs must hear it.
+        pipes["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
         process = subprocess.Popen(command, cwd=tmp_path, env=env, **pipes, **options)
         started.append(process)
         return process
