@@ -24,7 +24,7 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen]]:
         env = {**os.environ, "PYTHONPATH": str(HERE)}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         # A suite started in the background inherits deafness to SIGINT; these runs must hear it.
-        pipes["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+        options.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         process = subprocess.Popen(command, cwd=tmp_path, env=env, **pipes, **options)
         started.append(process)
         return process
