@@ -9,7 +9,7 @@ from redistill.nets.edge import ADAPTERS, Adapter, Learner, Widths, build_edge, 
 from redistill.nets.video import Taps, build_video
 
 FRAMES, CLASSES, B = 4, 3, 5
-KINDS = ("tsn10", "shift10", "tsn50", "r3d_18", "r2plus1d_18")
+KINDS = ("tsn10", "shift10", "tsn50", "shift_mobilenet_v2", "r3d_18", "r2plus1d_18")
 OVER = (Widths((12, 24), 24), Widths((20, 40), 40))
 
 
@@ -89,6 +89,14 @@ def test_there_is_no_adapter_that_no_loss_asks_for(uses, convs, linear, review, 
 def test_embeddings_of_one_width_need_no_adapter():
     adapter = Adapter(Widths((), 16), Widths((), 16), classes=3, uses=("embedding",))
     assert isinstance(adapter.embedding, torch.nn.Identity)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_queue_holds_embeddings_above_and_the_classes_of_the_network(name):
+    edge = build_edge(build(name), OVER, keep=2, uses=("queue",), seed=0)
+    for adapter, over in zip(edge.adapters, OVER, strict=True):
+        assert adapter.queue.weights.shape[1] == CLASSES
+        assert adapter.queue.student.shape[1] == over.embedding
 
 
 def test_the_adapted_is_a_linear_map_of_channels():

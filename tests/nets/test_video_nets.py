@@ -1,17 +1,15 @@
-"""Networks over clips: what they tap, how frames vote, and what a temporal shift moves."""
+"""Networks over clips: what they tap, how frames vote, and who sees their order."""
 
 import pytest
 import torch
+from by_hand import settled
 from torch.nn.functional import cross_entropy
 
-from redistill.cost import count
 from redistill.errors import ConfigError
-from redistill.nets.resnet import ResNet
-from redistill.nets.shift import shift
 from redistill.nets.torchvision_ops import torchvision
 from redistill.nets.video import NETWORKS, Taps, build_video
 
-KINDS = ("tsn10", "shift10", "r3d_18", "r2plus1d_18")
+KINDS = ("tsn10", "shift10", "tsn_mobilenet_v2", "shift_mobilenet_v2", "r3d_18", "r2plus1d_18")
 every = pytest.mark.parametrize("name", KINDS)
 
 
@@ -29,23 +27,18 @@ def clips(batch=2, frames=4, side=32):
     return torch.randn(batch, frames, 3, side, side, generator=generator)
 
 
-def settled(net):
-    """Return the network in evaluation, its BatchNorms off their start, so that they matter."""
-    net.train()
-    with torch.no_grad():
-        for _ in range(3):
-            net(clips(4, side=48))
-    return net.eval()
+def settle(net):
+    return settled(net, clips(4, side=48))
 
 
 @every
 def test_taps_are_of_one_forward_pass(name):
-    net = settled(build(name))
+    net = settle(build(name))
     with torch.no_grad():
         taps, logits = net.taps(clips()), net(clips())
     assert torch.equal(taps.logits, logits)
     torch.testing.assert_close(taps.embedding, taps.maps[-1].mean((2, 3, 4)))
-    torch.testing.assert_close(taps.logits, net.net.fc(taps.embedding))
+    torch.testing.assert_close(taps.logits, net.head(taps.embedding))
     for keep in range(5):
         kept = net.taps(clips(), keep=keep).maps
         assert len(kept) == keep
@@ -69,9 +62,10 @@ def test_maps_are_channels_time_height_width(name, shapes):
     assert taps.logits.shape == (3, 5)
 
 
-def test_frames_vote():
+@pytest.mark.parametrize("name", ["tsn10", "tsn_mobilenet_v2"])
+def test_frames_vote(name):
     """Segment consensus: the mean of the logits of single frames, whose maps stand in time."""
-    net, x = settled(build("tsn10")), clips()
+    net, x = settle(build(name)), clips()
     with torch.no_grad():
         taps = net.taps(x)
         votes = torch.stack([net.net(x[:, t]) for t in range(4)])
@@ -94,16 +88,16 @@ def test_space_and_time_are_those_of_torchvision(name):
 
 @every
 def test_who_sees_the_order_of_frames(name):
-    net = settled(build(name))
+    net = settle(build(name))
     with torch.no_grad():
         forth, back = net(clips()), net(clips().flip(1))
     apart = (forth - back).abs().max() / forth.std()
-    assert apart < 1e-4 if name == "tsn10" else apart > 1e-3
+    assert apart < 1e-4 if name.startswith("tsn") else apart > 1e-3
 
 
 @every
 def test_clips_of_a_batch_keep_to_themselves(name):
-    net, x = settled(build(name)), clips(3)
+    net, x = settle(build(name)), clips(3)
     with torch.no_grad():
         alone = torch.cat([net(clip[None]) for clip in x])
         torch.testing.assert_close(net(x), alone, rtol=1e-4, atol=1e-5)
@@ -128,40 +122,8 @@ def test_a_seed_fixes_the_weights_and_nothing_else(name):
     assert torch.equal(torch.rand(3), expected)
     same = [torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True)]
     assert all(same)
-    assert not torch.equal(first.net.fc.weight, other.net.fc.weight)
-
-
-def test_a_shift_costs_nothing_and_starts_from_the_same_weights():
-    flat, shifted = build("tsn18"), build("shift18")
-    pairs = zip(flat.parameters(), shifted.parameters(), strict=True)
-    assert all(torch.equal(a, b) for a, b in pairs)
-    shape = (1, 4, 3, 32, 32)
-    picture = count(ResNet(18, width=4, channels=3, classes=5), (1, 3, 32, 32))
-    head = 32 * 5  # of the consensus: once a clip, not once a frame
-    assert count(flat, shape) == count(shifted, shape)
-    assert count(flat, shape).macs == 4 * (picture.macs - head) + head
-
-
-@pytest.mark.parametrize(("channels", "fold"), [(8, 1), (8, 2), (2, 1), (5, 2)])
-def test_shift_moves_channels_by_a_frame(channels, fold):
-    """Slow definition, frame by frame and channel by channel; outside the clip is zero."""
-    frames, x = 3, torch.randn(2, 3, channels, 2, 2)
-    expected = torch.zeros_like(x)
-    for b in range(2):
-        for t in range(frames):
-            for c in range(channels):
-                source = t + 1 if c < fold else t - 1 if c < 2 * fold else t
-                if 0 <= source < frames:
-                    expected[b, t, c] = x[b, source, c]
-    assert torch.equal(shift(x.flatten(0, 1), frames, fold=fold), expected.flatten(0, 1))
-
-
-@pytest.mark.parametrize("width", [2, 3, 8])
-def test_the_narrowest_layer_still_shifts(width):
-    """An eighth of 2 channels is none; one must go each way all the same."""
-    net = build("shift10", width=width)
-    folds = [m.fold for m in net.modules() if hasattr(m, "fold")]
-    assert folds == [max(1, n // 8) for n in (width, width, 2 * width, 4 * width)]
+    heads = [next(net.head.parameters()) for net in (first, other)]
+    assert not torch.equal(*heads)
 
 
 def test_networks_that_cannot_be_are_refused():

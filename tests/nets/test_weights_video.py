@@ -1,4 +1,4 @@
-"""Weights for networks over clips: Kinetics-400 of the two published ones, or a file.  Offline."""
+"""Weights for networks over clips: Kinetics-400's, ImageNet's, or a file.  Offline."""
 
 from urllib.error import URLError
 
@@ -62,29 +62,70 @@ def test_kinetics_gives_the_numbers_of_torchvision(offered, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "source"), [("r3d_18", "kinetics"), ("r2plus1d_18", "kinetics"), ("tsn18", "imagenet")]
+    ("name", "source", "head"),
+    [
+        ("r3d_18", "kinetics", "fc"),
+        ("r2plus1d_18", "kinetics", "fc"),
+        ("tsn18", "imagenet", "fc"),
+        ("tsn_mobilenet_v2", "imagenet", "classifier.1"),
+    ],
 )
-def test_the_head_for_other_classes_is_left_as_it_was(offered, name, source):
+def test_the_head_for_other_classes_is_left_as_it_was(offered, name, source, head):
     net, before = video(name), video(name).state_dict()
-    assert load_weights(net, source) == ("net.fc.weight", "net.fc.bias")
+    assert load_weights(net, source) == (f"net.{head}.weight", f"net.{head}.bias")
     (theirs,) = offered[1].values()
     for key, tensor in net.state_dict().items():
         plain = key.removeprefix("net.")
-        expected = before[key] if plain.startswith("fc.") else theirs.state_dict()[plain]
+        expected = before[key] if plain.startswith(head) else theirs.state_dict()[plain]
         assert torch.equal(tensor, expected), key
 
 
-def test_a_shift_starts_from_weights_of_pictures(offered, tmp_path):
-    """A shift has no numbers of its own: it takes a plain network's, and its own file's."""
-    net = video("shift18")
-    assert load_weights(net, "imagenet") == ("net.fc.weight", "net.fc.bias")
-    theirs = offered[1]["resnet18"].state_dict()
-    ours = {k.removeprefix("net.").replace(".conv1.net.", ".conv1."): k for k in net.state_dict()}
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(net.state_dict()[ours[k]], theirs[k]) for k in theirs if k[:2] != "fc")
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        ("18", "ResNet18_Weights.IMAGENET1K_V1"),
+        ("50", "ResNet50_Weights.IMAGENET1K_V1"),
+        ("_mobilenet_v2", "MobileNet_V2_Weights.IMAGENET1K_V1"),
+    ],
+)
+def test_imagenet_gives_a_frame_the_logits_of_torchvision(offered, name, weights):
+    """Of frames side by side, and of a shift: its weights are the same, one level deeper."""
+    net, shifted = (video(f"{kind}{name}", classes=1000) for kind in ("tsn", "shift"))
+    assert load_weights(net, "imagenet") == ()
+    ((asked, _),), (theirs,) = offered[0], offered[1].values()
+    assert asked == weights
+    x = torch.randn(2, 1, 3, 64, 64)
+    with torch.no_grad():
+        expected = theirs.eval()(x[:, 0])
+        torch.testing.assert_close(net.eval()(x), expected, rtol=1e-3, atol=1e-4)
 
-    for trained in (video("tsn18", width=4, seed=5), video("shift18", width=4, seed=5)):
-        net = video("shift18", width=4)
+    assert load_weights(shifted, "imagenet") == ()
+    (theirs,) = offered[1].values()
+    for ours, (key, tensor) in zip(
+        shifted.state_dict().items(), theirs.state_dict().items(), strict=True
+    ):
+        assert torch.equal(ours[1], tensor), key
+
+
+@pytest.mark.parametrize("name", ["18", "50", "_mobilenet_v2"])
+def test_a_shift_starts_from_weights_of_pictures(offered, tmp_path, name):
+    """A shift has no numbers of its own: it takes a plain network's, and its own file's."""
+    net = video(f"shift{name}")
+    head = len(list(net.head.parameters()))
+    assert len(load_weights(net, "imagenet")) == head == 2
+    (theirs,) = (other.state_dict() for other in offered[1].values())
+    inner = [f".{path}.net." for path in ("conv1", "conv.0.0")]
+    ours = {}
+    for key, tensor in net.state_dict().items():
+        plain = key.removeprefix("net.")
+        for deeper in inner:
+            plain = plain.replace(deeper, deeper.removesuffix("net."))
+        ours[plain] = tensor
+    assert list(ours) == list(theirs)
+    assert all(torch.equal(ours[k], theirs[k]) for k in list(theirs)[:-head])
+
+    for trained in (video(f"{kind}{name}", width=4, seed=5) for kind in ("tsn", "shift")):
+        net = video(f"shift{name}", width=4)
         assert load_weights(net, save(trained, tmp_path / "w.safetensors")) == ()
         pairs = zip(net.parameters(), trained.parameters(), strict=True)
         assert all(torch.equal(a, b) for a, b in pairs)
@@ -97,6 +138,16 @@ def test_a_shift_starts_from_weights_of_pictures(offered, tmp_path):
         (("tsn18", 64), "kinetics", "no Kinetics weights for a ResNet: .*r3d_18 and r2plus1d_18"),
         (("r2plus1d_18", 64), "imagenet", "no ImageNet weights for r2plus1d_18 of width 64"),
         (("tsn18", 32), "imagenet", "no ImageNet weights for a ResNet-18 of width 32"),
+        (
+            ("shift_mobilenet_v2", 8),
+            "imagenet",
+            "no ImageNet weights for a MobileNetV2 of width 8: .*MobileNetV2 of width 64",
+        ),
+        (
+            ("tsn_mobilenet_v2", 64),
+            "kinetics",
+            "no Kinetics weights for a MobileNetV2 of width 64: .*r3d_18 and r2plus1d_18",
+        ),
     ],
 )
 def test_weights_of_another_kind_or_width_are_refused(offered, net, source, words):
@@ -149,6 +200,7 @@ def test_a_file_of_our_own_names_or_of_torchvisions(tmp_path, name):
         (("r3d_18", 3), {}, r"of another shape: net\.stem\.0\.weight has shape \(3, 3, 3, 7, 7\)"),
         (("r2plus1d_18", 4), {}, r"missing: net\.layer1\.0\.conv1\.0\.weight"),
         (("tsn18", 4), {}, r"missing: net\.stem\.0\.weight"),
+        (("tsn_mobilenet_v2", 4), {}, r"unknown: net\.features\."),
     ],
 )
 def test_files_of_another_network_are_refused_by_name(tmp_path, given, changes, words):

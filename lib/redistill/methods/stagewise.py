@@ -43,10 +43,8 @@ class StageOnly(nn.Module):
 
     def _learning(self) -> list[nn.Module]:
         if self.stage == _CLASSIFIER:
-            return [self.net.net.fc]
-        inner = self.net.net
-        stem = [getattr(inner, name) for name in ("stem", "conv1", "bn1") if hasattr(inner, name)]
-        return [getattr(inner, f"layer{self.stage}"), *(stem if self.stage == 1 else ())]
+            return [self.net.head]
+        return [self.net.stages[self.stage - 1], *(self.net.stem if self.stage == 1 else ())]
 
     def train(self, mode: bool = True) -> "StageOnly":
         """Put what learns, and nothing else, into training mode."""

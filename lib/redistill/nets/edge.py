@@ -80,7 +80,7 @@ class Edge(nn.Module):
         self.net, self.keep = net, keep
         own = widths(net, keep)
         self.adapters = nn.ModuleList(
-            Adapter(own, upper, classes=net.net.fc.out_features, uses=uses) for upper in uppers
+            Adapter(own, upper, classes=net.classes, uses=uses) for upper in uppers
         )
         self.scales = nn.Parameter(torch.zeros(len(uppers)))
 
@@ -99,8 +99,8 @@ class Edge(nn.Module):
 
 def widths(net: VideoNet, keep: int) -> Widths:
     """Return the channels of the last ``keep`` stages and of the embedding."""
-    last = net.net.fc.in_features  # every stage has twice the channels of the one before
-    return Widths(tuple(last >> (STAGES - k) for k in range(STAGES - keep + 1, STAGES + 1)), last)
+    own = net.stage_widths
+    return Widths(own[STAGES - keep :], own[-1])
 
 
 def build_edge(

@@ -1,8 +1,8 @@
 r"""Temporal shift: a 2-D network that sees time, at no cost in multiplications.
 
-Source: Lin, Gan, Han, *TSM*, ICCV 2019; spec/corrections.md 7.  Before the first convolution of
-every residual block an eighth of the channels comes from the frame after, an eighth from the frame
-before, the rest stays:
+Source: Lin, Gan, Han, *TSM*, ICCV 2019; spec/spectrum.md 1.2, spec/corrections.md 7.  Before the
+first convolution of a residual block an eighth of the channels comes from the frame after, an
+eighth from the frame before, the rest stays:
 
 $$\tilde x_{t,c} = x_{t+1,c}\ (c < f), \quad x_{t-1,c}\ (f \le c < 2f), \quad x_{t,c}\ (c \ge 2f).$$
 
@@ -13,9 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from redistill.errors import ConfigError
+from redistill.nets.mobilenet import InvertedResidual, MobileNetV2
 from redistill.nets.resnet import ResNet
 
 SHARE = 8  # one channel of so many goes each way
+_DEEP = 23  # blocks in the third stage, from which on every second block is shifted
 
 
 def shift(x: Tensor, frames: int, *, fold: int) -> Tensor:
@@ -59,9 +61,23 @@ class ShiftedConv(nn.Module):
         return f"frames={self.frames}, fold={self.fold}"
 
 
-def add_shift(net: ResNet, frames: int) -> ResNet:
-    """Shift the input of the first convolution of every residual block, in place."""
+def add_shift(net: ResNet | MobileNetV2, frames: int) -> None:
+    """Shift the input of the first convolution of residual blocks, in place.
+
+    In a ResNet of all, or of every second one of each stage if the third has 23 or more; in a
+    MobileNetV2 of those with a shortcut and an expansion (spec 1.2).
+    """
+    if isinstance(net, MobileNetV2):
+        for block in net.features:
+            if isinstance(block, InvertedResidual) and _is_shifted(block):
+                block.conv[0][0] = ShiftedConv(block.conv[0][0], frames)
+        return
+    step = 2 if len(net.layer3) >= _DEEP else 1
     for stage in (net.layer1, net.layer2, net.layer3, net.layer4):
-        for block in stage:
+        for block in stage[::step]:
             block.conv1 = ShiftedConv(block.conv1, frames)
-    return net
+
+
+def _is_shifted(block: InvertedResidual) -> bool:
+    """Tell whether a block has a shortcut and begins with a 1 x 1 convolution, its expansion."""
+    return block.use_res_connect and block.conv[0][0].kernel_size == (1, 1)

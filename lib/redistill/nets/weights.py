@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from redistill.errors import ConfigError
+from redistill.nets.mobilenet import MobileNetV2
 from redistill.nets.resnet import LAYOUTS, ResNet, torchvision
 from redistill.nets.shift import ShiftedConv
 from redistill.nets.slim import CONVOLUTIONS, PUBLISHED_WIDTH, VideoResNet
@@ -16,22 +17,23 @@ from redistill.nets.video import VideoNet
 
 IMAGENET = "imagenet"
 KINETICS = "kinetics"
+_HEADS = ("net.fc.", "net.classifier.")
 _NAMED = 4  # names listed in a message
 
 
 def load_weights(net: Stream | VideoNet, source: str | Path) -> tuple[str, ...]:
     """Load weights into a stream or a video network.
 
-    Left as they were initialised: ``fc`` for another number of classes; the first convolution for
+    Left as they were initialised: the head for another number of classes; the first convolution for
     another number of input channels (the motion network's, as in the released code, spec 2.1);
     the BatchNorm on the input, if the weights are a plain ResNet's.
 
     Args:
         net: a stream or a network over clips; changed in place.
-        source: ``""`` for none; ``imagenet`` for torchvision's IMAGENET1K_V1 of a ResNet of the
-            same depth; ``kinetics`` for torchvision's KINETICS400_V1 of ``r3d_18`` and
-            ``r2plus1d_18``; or a safetensors file with the names of the network, or of
-            torchvision's.
+        source: ``""`` for none; ``imagenet`` for torchvision's IMAGENET1K_V1 of a MobileNetV2 or
+            of a ResNet of the same depth; ``kinetics`` for torchvision's KINETICS400_V1 of
+            ``r3d_18`` and ``r2plus1d_18``; or a safetensors file with the names of the network, or
+            of torchvision's.
 
     Returns:
         The names left as they were.
@@ -59,11 +61,13 @@ def load_weights(net: Stream | VideoNet, source: str | Path) -> tuple[str, ...]:
 
 
 def _imagenet(net: nn.Module) -> torchvision.models.WeightsEnum:
-    """Return where torchvision keeps the ImageNet weights of a ResNet."""
+    """Return where torchvision keeps the ImageNet weights of a network over pictures."""
+    if isinstance(net, MobileNetV2) and net.width == PUBLISHED_WIDTH:
+        return torchvision.models.get_model_weights("mobilenet_v2").IMAGENET1K_V1
     if not isinstance(net, ResNet):
         raise ConfigError(
-            f"no ImageNet weights for {_told(net)}: they are those of a ResNet over pictures; "
-            "choose a network with a ResNet, or other weights"
+            f"no ImageNet weights for {_told(net)}: they are those of a ResNet over pictures, or "
+            f"of a MobileNetV2 of width {PUBLISHED_WIDTH}; choose one of these, or other weights"
         )
     layout = type(net.layer1[0]), tuple(len(getattr(net, f"layer{k}")) for k in (1, 2, 3, 4))
     depth = next(depth for depth, known in LAYOUTS.items() if known == layout)
@@ -90,6 +94,8 @@ def _told(net: nn.Module) -> str:
     """Return what a message calls a network."""
     if isinstance(net, VideoResNet):
         return f"{net.name} of width {net.width}"
+    if isinstance(net, MobileNetV2):
+        return f"a MobileNetV2 of width {net.width}"
     return f"a {type(net).__name__}"
 
 
@@ -128,7 +134,7 @@ def _may_stay(
     if name not in given:  # files of before torch 0.4.1 lack the counters
         return name.endswith("num_batches_tracked") or (plain and name.startswith("data_bn."))
     ours, theirs = wanted[name].shape, given[name].shape
-    if name.startswith("net.fc."):
+    if name.startswith(_HEADS):
         return ours[:1] != theirs[:1] and ours[1:] == theirs[1:]
     return (
         name == "net.conv1.weight"
