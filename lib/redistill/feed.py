@@ -41,6 +41,9 @@ class Feed:
         labels: (N,) int64.
         clips: N names.
         manifest: hash of pictures, labels and names.
+        mirrored: (V, N) bool, the views whose label is turned, as mirroring turns "left" into
+            "right"; None: labels are the same in all views.
+        swap: the label that each label becomes there.
     """
 
     views: Tensor
@@ -48,6 +51,8 @@ class Feed:
     labels: Tensor
     clips: tuple[str, ...]
     manifest: str
+    mirrored: Tensor | None = None
+    swap: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of clips."""
@@ -68,10 +73,14 @@ class Feed:
             yield self._take(part, view)
 
     def _take(self, chosen: Tensor, view: int) -> Batch:
+        labels = self.labels[chosen]
+        if self.mirrored is not None:
+            turned = torch.tensor(self.swap)[labels.clamp(min=0)]
+            labels = turned.where(self.mirrored[view, chosen] & (labels >= 0), labels)
         return Batch(
             inputs=self.views[view].index_select(0, chosen),
             modality=self.modality,
-            labels=self.labels[chosen],
+            labels=labels,
             clips=tuple(self.clips[i] for i in chosen.tolist()),
         )
 

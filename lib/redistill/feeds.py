@@ -13,7 +13,8 @@ from redistill.feed import Feed
 from redistill.files import sha256_json
 from redistill.modality import INPUTS, MODALITIES
 from redistill.stream_feed import StreamFeed, stream_manifest
-from redistill.video.clips import ClipDataset, ClipLoader, ViewBank, bank
+from redistill.video.bank import ViewBank, bank
+from redistill.video.clips import ClipDataset, ClipLoader
 from redistill.video.splits import Clip, Split
 
 
@@ -36,7 +37,7 @@ class Feeds:
     Attributes:
         train: modality to training clips, random views of each.
         val: modality to validation clips, centre view.
-        test: modality to test clips, centre view, labels sealed (-1).
+        test: modality to test clips, the views of the protocol, labels sealed (-1).
         split: where the sealed labels are.
         dropped: (id, reason) of clips that failed to decode, under ``on_bad="drop"``.
     """
@@ -63,9 +64,11 @@ def open_feeds(
     split: Split,
     settings: Settings,
     *,
-    flip: bool,
+    flip: bool | tuple[int, ...],
     modalities: tuple[str, ...] = MODALITIES,
     manifest: str = "",
+    protocol: str = "1x1",
+    sampling: str = "grid",
     say: Callable[[str], None] = lambda text: None,
 ) -> Feeds:
     """Decode all views of all clips of a fold into memory, or stream them if so set.
@@ -73,31 +76,36 @@ def open_feeds(
     Args:
         split: the clips.
         settings: segments, size, views, seed, workers, on_bad, stream.
-        flip: whether training may mirror a clip.
+        flip: of the catalogue: whether training may mirror a clip, and what labels become.
         modalities: to decode.
         manifest: of the catalogue; a stream needs it.
+        protocol: views of a test clip, "<offsets>x<crops>"; more than "1x1" is for rgb alone.
+        sampling: of rgb in training, "grid" or "segments".
         say: told how far it is.
 
     Raises:
         ConfigError: the views would not fit into the free memory.
         VideoError: a clip fails to decode, unless dropped.
     """
+    ways = {"flip": flip, "modalities": modalities, "protocol": protocol, "sampling": sampling}
     if settings.stream:
-        return open_streams(split, settings, flip=flip, modalities=modalities, manifest=manifest)
+        return open_streams(split, settings, manifest=manifest, **ways)
+    sizes = len(split.train), len(split.val)
     check_room(
-        len(split.train), len(split.val) + len(split.test.clips), settings, modalities=modalities
+        *sizes, settings, modalities=modalities, test=len(split.test.clips), protocol=protocol
     )
     parts, dropped = {}, ()
     for name, clips in _sides(split):
-        views = settings.views if name == "train" else 1
+        loader = _loader(name, settings, **ways)
+        views = settings.views if name == "train" else loader.views
         pictures = bank(
-            ClipDataset(clips, _loader(name, settings, flip, modalities), views=views),
+            ClipDataset(clips, loader, views=views),
             workers=settings.workers,
             on_bad=settings.on_bad,
             progress=lambda done, total, name=name: say(f"decoding {name}: {done} of {total}"),
         )
         dropped += pictures.dropped
-        parts[name] = _by_modality(pictures)
+        parts[name] = _by_modality(pictures, loader)
     return Feeds(**parts, split=split, dropped=dropped)
 
 
@@ -105,20 +113,24 @@ def open_streams(
     split: Split,
     settings: Settings,
     *,
-    flip: bool,
+    flip: bool | tuple[int, ...],
     manifest: str,
     modalities: tuple[str, ...] = MODALITIES,
     views: int | None = None,
+    protocol: str = "1x1",
+    sampling: str = "grid",
 ) -> Feeds:
     """Return feeds that decode as they are read; nothing is decoded here.
 
     Args:
         split: the clips.
         settings: segments, size, seed, workers; views and on_bad do not count (``StreamFeed``).
-        flip: whether training may mirror a clip.
+        flip: of the catalogue: whether training may mirror a clip, and what labels become.
         manifest: of the catalogue.
         modalities: to decode.
         views: of a training clip, drawn in turn; None draws a new one every epoch, as the papers.
+        protocol: views of a test clip, as ``open_feeds``.
+        sampling: of rgb in training.
 
     Raises:
         ConfigError: no manifest, without which a finished phase could not be told from another.
@@ -126,10 +138,11 @@ def open_streams(
     if not manifest:
         raise ConfigError("streamed clips need manifest = the catalogue's; none is given")
     parts: dict[str, dict[str, StreamFeed]] = {}
+    ways = {"flip": flip, "protocol": protocol, "sampling": sampling}
     for name, clips in _sides(split):
-        count = views if name == "train" else 1
         for modality in modalities:
-            loader = _loader(name, settings, flip, (modality,))
+            loader = _loader(name, settings, modalities=(modality,), **ways)
+            count = views if name == "train" else loader.views
             parts.setdefault(name, {})[modality] = StreamFeed(
                 source=clips,
                 loader=loader,
@@ -144,7 +157,15 @@ def _sides(split: Split) -> tuple[tuple[str, tuple[Clip, ...]], ...]:
     return ("train", split.train), ("val", split.val), ("test", tuple(split.test.clips))
 
 
-def _loader(side: str, settings: Settings, flip: bool, modalities: tuple[str, ...]) -> ClipLoader:
+def _loader(
+    side: str,
+    settings: Settings,
+    *,
+    flip: bool | tuple[int, ...],
+    modalities: tuple[str, ...],
+    protocol: str,
+    sampling: str,
+) -> ClipLoader:
     return ClipLoader(
         size=settings.size,
         train=side == "train",
@@ -152,32 +173,54 @@ def _loader(side: str, settings: Settings, flip: bool, modalities: tuple[str, ..
         segments=settings.segments,
         seed=settings.seed,
         flip=flip,
+        sampling=sampling if side == "train" else "grid",
+        protocol=protocol if side == "test" else "1x1",
     )
 
 
 def check_room(
-    train: int, rest: int, settings: Settings, *, modalities: tuple[str, ...] = MODALITIES
+    train: int,
+    val: int,
+    settings: Settings,
+    *,
+    modalities: tuple[str, ...] = MODALITIES,
+    test: int = 0,
+    protocol: str = "1x1",
 ) -> None:
     """Raise ConfigError if the views of so many clips would not fit into the free memory."""
-    pixels = settings.segments * sum(INPUTS[m] for m in modalities) * settings.size**2
-    need, free = (train * settings.views + rest) * pixels, psutil.virtual_memory().available
+    loader = ClipLoader(size=settings.size, train=False, modalities=modalities, protocol=protocol)
+    pixels = (
+        train * settings.views + val
+    ) * settings.size**2 + test * loader.views * loader.side**2
+    need = pixels * settings.segments * sum(INPUTS[m] for m in modalities)
+    free = psutil.virtual_memory().available
     if need > 0.8 * free:
+        tested = f" and {protocol} views of {test} test clips" if loader.views > 1 else ""
         raise ConfigError(
-            f"parameter views = {settings.views}: the views of {train} clips take "
+            f"parameter views = {settings.views}: the views of {train} clips{tested} take "
             f"{need / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free; set stream = "
             f"True (decodes as it trains), or lower views, size (now {settings.size}) or segments "
             f"(now {settings.segments})"
         )
 
 
-def _by_modality(pictures: ViewBank) -> dict[str, Feed]:
+def _by_modality(pictures: ViewBank, loader: ClipLoader) -> dict[str, Feed]:
     names = tuple(clip.id for clip in pictures.clips)
     labels = pictures.labels
     feeds = {}
     for modality, views in pictures.views.items():
         content = hashlib.sha256(views.contiguous().numpy())
-        manifest = sha256_json([content.hexdigest(), labels.tolist(), names])
+        parts, turning = [content.hexdigest(), labels.tolist(), names], {}
+        if loader.train and isinstance(loader.flip, tuple):
+            mirrored = [[loader.mirrors(name, v) for name in names] for v in range(len(views))]
+            turning = {"mirrored": torch.tensor(mirrored), "swap": loader.flip}
+            parts += [mirrored, loader.flip]
         feeds[modality] = Feed(
-            views=views, modality=modality, labels=labels, clips=names, manifest=manifest
+            views=views,
+            modality=modality,
+            labels=labels,
+            clips=names,
+            manifest=sha256_json(parts),
+            **turning,
         )
     return feeds

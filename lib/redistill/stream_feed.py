@@ -39,7 +39,7 @@ class StreamFeed:
         views: the epoch's view is epoch % views; None draws new views for ever.
         workers: processes that decode ahead; 0 decodes in this one.
         modality: of the pictures.
-        labels: (N,) int64.
+        labels: (N,) int64, of unmirrored clips; a batch has those of its view (``loader.label``).
         clips: N names.
     """
 
@@ -89,11 +89,12 @@ class StreamFeed:
                 inputs = _next(batches, self.workers)
                 if isinstance(inputs, str):
                     raise VideoError(inputs)
+                shown = [self.source[place] for place in part.tolist()]
                 yield Batch(
                     inputs=inputs,
                     modality=self.modality,
-                    labels=self.labels[part],
-                    clips=tuple(self.clips[i] for i in part.tolist()),
+                    labels=torch.tensor([self.loader.label(clip, view) for clip in shown]),
+                    clips=tuple(clip.id for clip in shown),
                 )
         finally:
             del batches  # ends the workers now, not when a traceback is collected

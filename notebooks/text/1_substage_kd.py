@@ -145,7 +145,7 @@ from redistill.modality import RGB
 
 line = Line()
 folds = catalog.fold_numbers(config.folds)
-way = {"flip": catalog.flip, "modalities": (RGB,), "say": line.say}
+way = {"flip": catalog.flip is True, "modalities": (RGB,), "say": line.say}
 feeds = open_feeds(catalog.split(folds[0], seed=config.seed), config, **way)
 for split in ("train", "val", "test"):
     record("number", len(getattr(feeds, split)[RGB]), of=f"{split} clips", fold=folds[0])

@@ -198,7 +198,7 @@ from redistill.live import Line
 
 line = Line()
 folds = catalog.fold_numbers(config.folds)
-way = {"flip": catalog.flip, "manifest": catalog.manifest, "say": line.say}
+way = {"flip": catalog.flip is True, "manifest": catalog.manifest, "say": line.say}
 feeds = open_feeds(catalog.split(folds[0], seed=config.seed), config, **way)
 
 # %% [markdown]

@@ -10,7 +10,8 @@ from torch.utils.data import DataLoader
 from redistill.errors import ConfigError, VideoError
 from redistill.modality import CHANNELS
 from redistill.video import load_clip
-from redistill.video.clips import ClipDataset, ClipLoader, bank
+from redistill.video.bank import bank
+from redistill.video.clips import ClipDataset, ClipLoader
 from redistill.video.scaling import to_bytes
 from redistill.video.transforms import centre_view
 

@@ -15,7 +15,8 @@ from redistill.errors import ConfigError
 from redistill.feeds import check_room, open_feeds
 from redistill.modality import CHANNELS, INPUTS, MODALITIES, PICTURES, RGB
 from redistill.video import load_clip, read_gops, segment_positions
-from redistill.video.clips import ClipDataset, ClipLoader, bank
+from redistill.video.bank import bank
+from redistill.video.clips import ClipDataset, ClipLoader
 from redistill.video.colour import jitter
 from redistill.video.sampling import grid_positions
 from redistill.video.scaling import scale, to_bytes

@@ -2,22 +2,25 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from redistill.config import param
 from redistill.errors import ConfigError
+from redistill.video.catalog import DATASETS
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClipsConfig:
-    """Settings of the clips; those of a method follow them."""
+    """Settings of the clips; those of a method follow them.
+
+    Attributes:
+        MOTION: whether motion is read of the clips, which not every stream allows.
+    """
+
+    MOTION: ClassVar[bool] = True
 
     profile: str = param("quick", help="set of defaults")
-    dataset: str = param(
-        "synthetic",
-        help="which clips",
-        choices=("synthetic", "weizmann", "ut_interaction", "ucf101", "hmdb51", "folder"),
-    )
+    dataset: str = param("synthetic", help="which clips", choices=DATASETS)
     data_root: Path | None = param(help="folder of a real data set")
     world: str = param(
         "scene_led",
@@ -44,5 +47,5 @@ class ClipsConfig:
         """Return what ``open_catalog`` takes besides the data set's name and folder."""
         shared = {"on_bad": self.on_bad, "workers": self.workers}
         if self.dataset != "synthetic":
-            return shared
+            return shared | {"motion": self.MOTION}
         return shared | {"world": self.world, "data_seed": self.data_seed, "size": self.set_size}

@@ -10,6 +10,9 @@ from typing import Any
 from redistill.errors import CatalogError, nearest
 from redistill.files import sha256_file, sha256_json
 from redistill.video.folders import admit, class_files, clip_id, find_root, read_groups, stem
+from redistill.video.listed import LISTED
+from redistill.video.listed_clips import listed_clips
+from redistill.video.mirrored import mirrored_labels
 from redistill.video.official import Dropped, Look, official_clips
 from redistill.video.parallel import Progress
 from redistill.video.splits import Catalog, Clip, Fold, Split, check_folds, cut_groups
@@ -19,7 +22,7 @@ from redistill.video.synthetic.weak import permuted
 
 __all__ = ["DATASETS", "Catalog", "Clip", "Fold", "Split", "open_catalog"]
 
-DATASETS = ("synthetic", "weizmann", "ut_interaction", "ucf101", "hmdb51", "folder")
+DATASETS = ("synthetic", "weizmann", "ut_interaction", "ucf101", "hmdb51", *LISTED, "folder")
 
 
 def open_catalog(
@@ -29,6 +32,7 @@ def open_catalog(
     on_bad: str = "raise",
     workers: int = 0,
     progress: Progress | None = None,
+    motion: bool = True,
     **options: Any,
 ) -> Catalog:
     """Open a data set.
@@ -40,10 +44,15 @@ def open_catalog(
         on_bad: ``raise`` at a file that cannot be used, or ``drop`` and count it.
         workers: processes that render or inspect; 0 works in this one.
         progress: called with (done, total) files.
+        motion: whether clips on which motion cannot be accumulated are bad; where whole frames
+            are all that is looked at, it does not matter.  Of Kinetics, Something-Something and
+            Jester no clip is opened here, and the manifest holds sizes, not contents
+            (``Catalog.kind``).
         **options: ``synthetic``: the fields of ``SyntheticSpec``, ``size`` (a name of
             ``PER_CLASS``) and ``sham`` (``labels``, ``frames``).  ``ut_interaction``: ``folds``
             (``sequence``, ``set``).  ``ucf101``, ``hmdb51``: ``lists``, the folder of the official
-            lists where it is not in ``root``.  ``folder``: ``flip``, ``test_share``.
+            lists where it is not in ``root``; so have the sets of ``LISTED``.  ``folder``:
+            ``flip``, ``test_share``.
 
     Raises:
         CatalogError: unknown data set or option, or a folder or file that cannot be used.
@@ -56,6 +65,8 @@ def open_catalog(
         "hmdb51": (partial(_official, "hmdb51", on_bad), {"lists"}),
         "folder": (_folder, {"flip", "test_share"}),
     }
+    shared = {"on_bad": on_bad, "workers": workers, "progress": progress}
+    openers |= {name: (partial(_listed, name, shared), {"lists"}) for name in LISTED}
     choose("data set", dataset, DATASETS)
     opener, allowed = openers[dataset]
     for name in options.keys() - allowed:
@@ -68,7 +79,7 @@ def open_catalog(
     if dataset == "synthetic":
         place = None if root is None else Path(root)
         return opener(partial(ensure, root=place, workers=workers, progress=progress), **options)
-    look = partial(admit, on_bad=on_bad, workers=workers, progress=progress)
+    look = partial(admit, motion=motion, **shared)
     return opener(find_root(root, dataset), look, **options)
 
 
@@ -132,6 +143,26 @@ def _official(
     return _finish(name, *found, dropped=dropped)
 
 
+def _listed(
+    name: str, shared: Mapping[str, Any], folder: Path, _: Look, *, lists: Path | str | None = None
+) -> Catalog:
+    found = listed_clips(name, folder, lists=lists, **shared)
+    flip: bool | tuple[int, ...] = name == "kinetics"
+    if name == "jester":
+        flip = mirrored_labels(found.classes)
+    return _finish(
+        name,
+        found.classes,
+        found.clips,
+        [found.fold],
+        hashes=found.sizes,
+        lists={path.name: sha256_file(path) for path in found.lists},
+        flip=flip,
+        dropped=found.dropped,
+        kind="sizes",
+    )
+
+
 def _folder(folder: Path, look: Look, *, flip: bool = True, test_share: float = 0.25) -> Catalog:
     if not 0 < test_share < 1:
         raise CatalogError(f"test_share = {test_share}: must lie between 0 and 1")
@@ -186,12 +217,14 @@ def _finish(
     clips: Sequence[Clip],
     folds: Sequence[Fold],
     *,
-    hashes: Mapping[str, str] | None = None,
+    hashes: Mapping[str, Any] | None = None,
+    lists: Mapping[str, str] | None = None,
     **rest: Any,
 ) -> Catalog:
     """Check the folds and seal all that the data set feeds into a run with its SHA-256."""
     check_folds(name, classes, clips, folds)
     hashes = hashes or {clip.id: sha256_file(clip.path) for clip in clips}
     rows = [[clip.id, clip.label, clip.group, hashes[clip.id]] for clip in clips]
-    manifest = sha256_json([classes, rows, [[f.name, f.train, f.val, f.test] for f in folds]])
-    return Catalog(name, tuple(classes), tuple(clips), tuple(folds), manifest, **rest)
+    parts = [classes, rows, [[f.name, f.train, f.val, f.test] for f in folds]]
+    parts += ["sizes", lists] if lists else []
+    return Catalog(name, tuple(classes), tuple(clips), tuple(folds), sha256_json(parts), **rest)

@@ -13,6 +13,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from redistill.errors import VideoError
+from redistill.video.matroska import segment_end
 
 # Text, playlists and images would open too; playlists even other files.
 _FORMATS = (
@@ -31,12 +32,17 @@ def decode_all(path: Path) -> tuple[Fraction, Iterator[VideoFrame]]:
     rate = rate or Fraction(25)
     # MPEG-4 Part 2 counts time in at most 65535 ticks a second.
     rate = rate.limit_denominator(max(1, min(1001, int(65535 / rate))))
-    return rate, _decode_packets(path, context, packets)
+    return rate, decode_packets(path, context, packets)
 
 
-def _decode_packets(
+def decode_packets(
     path: Path, context: VideoCodecContext, packets: Sequence[Packet]
 ) -> Iterator[VideoFrame]:
+    """Decode all packets from the start, in the order the frames are shown.
+
+    Raises:
+        VideoError: while iterating: broken data.
+    """
     for packet in (*packets, None):
         for frame in decode(path, context, packet):
             if frame.is_corrupt:
@@ -68,10 +74,13 @@ def read_packets(path: Path) -> tuple[VideoCodecContext, Fraction | None, list[P
         avi = container.format.name == "avi"
         ends = (entry.pos + entry.size for entry in stream.index_entries)
         short = len(packets) < stream.frames if avi else max(ends, default=0) > path.stat().st_size
+        if "matroska" in container.format.name:
+            with path.open("rb") as file:
+                short = short or segment_end(file.read(4096)) > path.stat().st_size
         if short or any(packet.is_corrupt for packet in packets):
+            announced = f" of {stream.frames}" if stream.frames else ""
             raise VideoError(
-                f"{path}: it is truncated ({len(packets)} of {stream.frames} frames "
-                "found). Get it again."
+                f"{path}: it is truncated ({len(packets)}{announced} frames found). Get it again."
             )
         context.thread_count = 1
         context.options = {"err_detect": "explode"}  # broken data is an error, not a grey block

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from redistill.errors import CatalogError, VideoError
@@ -53,37 +54,46 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def admit(
-    root: Path, files: Sequence[Path], *, on_bad: str, workers: int, progress: Progress | None
+    root: Path,
+    files: Sequence[Path],
+    *,
+    on_bad: str,
+    workers: int,
+    progress: Progress | None,
+    motion: bool = True,
 ) -> tuple[list[Path], tuple[tuple[str, str], ...]]:
-    """Return the files on which motion can be accumulated, and (id, reason) of the others.
+    """Return the files that can be used, and (id, reason) of the others.
+
+    With ``motion`` they are those on which it can be accumulated, else those with readable packets.
 
     Raises:
         CatalogError: a file was refused under ``on_bad="raise"`` (the first is named, all are
             counted), or all were.
     """
-    looked = spread(_refusal, files, workers=workers, progress=progress, chunk=16)
+    looked = spread(partial(_refusal, motion), files, workers=workers, progress=progress, chunk=16)
     reasons = dict(zip(files, looked, strict=True))
     refused = [(file, reason) for file, reason in reasons.items() if reason]
+    again = f"To re-encode the whole set: redistill prepare {root} TARGET. " if motion else ""
     if refused and on_bad == "raise":
         file, reason = refused[0]
         raise CatalogError(
             f"{len(refused)} of {len(files)} files under {root} cannot be used. The first is "
-            f"{file}: {reason}. To re-encode the whole set: redistill prepare {root} TARGET. To "
-            "leave such files out: on_bad = 'drop'."
+            f"{file}: {reason}. {again}To leave such files out: on_bad = 'drop'."
         )
     good = [file for file, reason in reasons.items() if not reason]
     if not good:
         raise CatalogError(
             f"all {len(files)} files under {root} were dropped; the first, {refused[0][0]}: "
-            f"{refused[0][1]}. To re-encode the set: redistill prepare {root} TARGET"
+            f"{refused[0][1]}. {again}".rstrip()
         )
     return good, tuple((clip_id(root, file), reason) for file, reason in refused)
 
 
-def _refusal(file: Path) -> str:
+def _refusal(motion: bool, file: Path) -> str:
     """Return why a file cannot be used, or ""."""
     try:
-        return probe(file).reason or ""
+        reason = probe(file).reason
+        return reason or "" if motion else ""
     except VideoError as error:
         return str(error).removeprefix(f"{file}: ").rstrip(".")
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from redistill.modality import MODALITIES, RGB, check_modality
 from redistill.video.motion import widen
 from redistill.video.sampling import Position, segment_positions
 from redistill.video.source import Source
+from redistill.video.whole import load_frames, load_pictures
 
 Sample = Callable[[tuple[int, ...]], Mapping[str, Sequence[Position]]]
 _KINDS = {"iframe": (3, np.uint8), "mv": (2, np.int16), "residual": (3, np.int16)}
@@ -131,6 +133,9 @@ def load_clip(
 ) -> dict[str, np.ndarray]:
     """Load a clip's segments: GOPs without a wanted frame are not decoded, others to the last one.
 
+    Where "rgb" is all that is wanted, a folder of pictures or a video that the guard refuses
+    will do: it counts as one GOP of all its frames and is decoded from its start.
+
     Args:
         path: the clip.
         segments: number of segments; not used when ``sample`` is given.
@@ -144,16 +149,25 @@ def load_clip(
 
     Raises:
         ConfigError: an unknown modality, or no segment.
-        VideoError: the file cannot be used, the guard refuses it, or a position that the clip
-            does not have.
+        VideoError: the file cannot be used, the guard refuses it and motion is wanted, or a
+            position that the clip does not have.
     """
     wanted = dict.fromkeys(check_modality(modality) for modality in modalities)
-    source = Source(path).admitted()
+    sample = sample or partial(_centres, tuple(wanted), segments)
+    choose = partial(_rgb_of_one, path, sample)
+    if Path(path).is_dir():
+        if set(wanted) != {RGB}:
+            raise VideoError(
+                f"{path}: it is a folder of pictures, and motion is in video alone. Use the rgb "
+                "modality."
+            )
+        return {RGB: load_pictures(Path(path), choose)}
+    source = Source(path)
+    if source.info.reason is not None and set(wanted) == {RGB}:
+        return {RGB: load_frames(source, choose)}
+    source.admitted()
     info, lengths = source.info, source.info.gop_lengths
-    if sample is None:
-        chosen = {m: segment_positions(lengths, m, segments=segments) for m in wanted}
-    else:
-        chosen = sample(lengths)
+    chosen = sample(lengths)
     # Each distinct (GOP, position, modality) is computed once, in decoding order, then copied.
     plan: dict[int, dict[tuple[int, str], list[int]]] = defaultdict(lambda: defaultdict(list))
     result = {}
@@ -162,11 +176,7 @@ def load_clip(
         shape = len(chosen[modality]), info.height, info.width, channels
         result[modality] = np.empty(shape, dtype)
         for segment, (gop, pos) in enumerate(chosen[modality]):
-            if not (0 <= gop < len(lengths) and 0 <= pos < lengths[gop]):
-                raise VideoError(
-                    f"{source.path}: there is no position {pos} in GOP {gop} of {lengths}. "
-                    "Sample from the GOP lengths given."
-                )
+            _check(path, lengths, gop, pos)
             plan[gop][pos, modality].append(segment)
     for index, places in sorted(plan.items()):
         gop = Gop(source, index, stop=1 + max(places)[0])
@@ -175,3 +185,24 @@ def load_clip(
             read[modality](pos, out=result[modality][first])
             result[modality][others] = result[modality][first]
     return result
+
+
+def _centres(
+    modalities: Sequence[str], segments: int, lengths: tuple[int, ...]
+) -> dict[str, list[Position]]:
+    return {m: segment_positions(lengths, m, segments=segments) for m in modalities}
+
+
+def _rgb_of_one(path: Path | str, sample: Sample, lengths: tuple[int, ...]) -> Sequence[Position]:
+    chosen = sample(lengths)[RGB]
+    for gop, pos in chosen:
+        _check(path, lengths, gop, pos)
+    return chosen
+
+
+def _check(path: Path | str, lengths: tuple[int, ...], gop: int, pos: int) -> None:
+    if not (0 <= gop < len(lengths) and 0 <= pos < lengths[gop]):
+        raise VideoError(
+            f"{path}: there is no position {pos} in GOP {gop} of {lengths}. Sample from the GOP "
+            "lengths given."
+        )

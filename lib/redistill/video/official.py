@@ -53,14 +53,14 @@ def read_lists(dataset: str, folder: Path) -> Official:
 
 
 def _read_ucf101(folder: Path) -> Official:
-    index = _rows(folder / "classInd.txt", r"(\d+)\s+(\S+)", "'<number> <class>'")
+    index = list_rows(folder / "classInd.txt", r"(\d+)\s+(\S+)", "'<number> <class>'")
     number_of = {row[2]: row[1] for row in sorted(index, key=lambda row: int(row[1]))}
     groups, folds = {}, []
     for split in SPLITS:
         sides = []
         for side in ("train", "test"):
             path = folder / f"{side}list0{split}.txt"
-            rows = _rows(
+            rows = list_rows(
                 path, _UCF, "'<class>/v_<class>_g<nn>_c<nn>.avi', then '<number>' to train"
             )
             for row in rows:
@@ -81,7 +81,7 @@ def _read_hmdb51(folder: Path) -> Official:
         sides: dict[str, list[str]] = {"0": [], "1": [], "2": []}
         for label in classes:
             path = folder / f"{label}_test_split{split}.txt"
-            for row in _rows(path, _HMDB, "'<video>_<class>_<attributes>_<n>.avi <0, 1 or 2>'"):
+            for row in list_rows(path, _HMDB, "'<video>_<class>_<attributes>_<n>.avi <0, 1 or 2>'"):
                 name = f"{label}/{row['name']}"
                 sides[row["side"]].append(name)
                 if row["side"] != "0":
@@ -90,8 +90,12 @@ def _read_hmdb51(folder: Path) -> Official:
     return Official(classes, groups, tuple(folds))
 
 
-def _rows(path: Path, pattern: str, expected: str) -> list[re.Match[str]]:
-    """Return the match of every line that is not blank; no line is a heading."""
+def list_rows(path: Path, pattern: str, expected: str) -> list[re.Match[str]]:
+    """Return the match of every line that is not blank; no line is a heading.
+
+    Raises:
+        CatalogError: the list is missing, or a line is not of the form.
+    """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeError) as error:

@@ -55,7 +55,12 @@ def segment_positions(
 
 
 def grid_positions(
-    gop_lengths: Sequence[int], *, frames: int, rng: np.random.Generator | None = None
+    gop_lengths: Sequence[int],
+    *,
+    frames: int,
+    rng: np.random.Generator | None = None,
+    shift: float = 0.5,
+    apart: bool = False,
 ) -> list[Position]:
     """Return (GOP, position) of ``frames`` frames at one distance, shifted by one offset.
 
@@ -65,14 +70,17 @@ def grid_positions(
     Args:
         gop_lengths: frames of each GOP.
         frames: wanted; a clip of fewer repeats some.
-        rng: draws u; None takes 1/2 (test).
+        rng: draws u; None takes ``shift`` (test).
+        shift: u where nothing is drawn.
+        apart: each frame draws a u of its own, so it lies anywhere in its segment (TSN).
 
     Raises:
         ConfigError: no frame wanted.
     """
     _check(gop_lengths, frames, False)
     ends = np.cumsum(gop_lengths)
-    shift = 0.5 if rng is None else rng.random()
+    if rng is not None:
+        shift = rng.random(frames) if apart else rng.random()
     places = ((np.arange(frames) + shift) * int(ends[-1]) / frames).astype(int)
     places = np.minimum(places, ends[-1] - 1).tolist()  # the largest u below 1 rounds up to it
     gops = np.searchsorted(ends, places, side="right").tolist()

@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from redistill.errors import VideoError
-from redistill.video.container import decode, read_packets
+from redistill.video.container import decode, decode_packets, read_packets
 from redistill.video.guard import REMEDY, examine
 from redistill.video.motion import SourceMap
 
@@ -22,7 +22,7 @@ class VideoInfo:
     """What the headers of a clip tell; ``reason`` is None where motion can be accumulated.
 
     ``frames`` and ``gop_lengths`` are exact where the clip is admitted; else ``gop_lengths``
-    is empty and ``frames`` counts packets.
+    is empty and ``frames`` counts packets, of which some may give no frame or two.
     """
 
     path: Path
@@ -56,7 +56,9 @@ class Source:
             if gops:
                 gops[-1].append((packet, bool(kind)))
         lengths = tuple(sum(coded for _, coded in gop) for gop in gops)
-        frames = sum(lengths) if reason is None else len(packets)
+        # What an edit list hides is decoded and not shown.
+        seen = sum(not packet.is_discard for packet in packets)
+        frames = sum(lengths) if reason is None else seen
         if not frames or not context.width or not context.height:
             raise VideoError(f"{path}: it holds no frames. Remove it or get it again.")
         self.info = VideoInfo(
@@ -65,6 +67,7 @@ class Source:
         )  # fmt: skip
         self.owner: object = None
         self._context, self._gops, self._reformatter = context, gops, VideoReformatter()
+        self._packets = packets
 
     def rgb(self, frame: VideoFrame) -> np.ndarray:
         """Return a view of the frame as uint8 (H, W, 3) RGB; its rows may be padded."""
@@ -109,6 +112,15 @@ class Source:
                 f"{self.path}: GOP {gop} gives {given} frames where its headers announce {stop}. "
                 f"{REMEDY}"
             )
+
+    def shown(self) -> Iterator[VideoFrame]:
+        """Decode all frames of any clip, refused or not, in the order they are shown.
+
+        Raises:
+            VideoError: while iterating: broken data.
+        """
+        self._context.flush_buffers()
+        return decode_packets(self.path, self._context, self._packets)
 
     def _send(self, packet: Packet | None) -> list[VideoFrame]:
         return decode(self.path, self._context, packet)

@@ -12,11 +12,11 @@ from redistill.video.sealed import SealedClips
 
 @dataclass(frozen=True)
 class Clip:
-    """One video file.
+    """One video file, or one folder of pictures.
 
     Attributes:
         id: unique name inside its catalogue.
-        path: the file.
+        path: the file or folder.
         label: class number; -1 where it is sealed.
         group: person, sequence, scene: what must not be on two sides of a split.
     """
@@ -56,9 +56,11 @@ class Catalog:
         classes: class names; a label is a place in this tuple.
         clips: all clips, in order of id.
         folds: the protocol's train/test splits.
-        manifest: SHA-256 over classes, ids, labels, groups, folds and the files' content.
-        flip: whether mirroring a clip keeps its label.
+        manifest: SHA-256 over classes, ids, labels, groups, folds and what ``kind`` says.
+        flip: whether a clip may be mirrored; where that turns labels into others, the label that
+            each becomes.
         dropped: (id, reason) of files left out under ``on_bad="drop"``.
+        kind: of the manifest: ``content`` of the files, or their ``sizes`` and that of the lists.
     """
 
     name: str
@@ -66,8 +68,9 @@ class Catalog:
     clips: tuple[Clip, ...]
     folds: tuple[Fold, ...]
     manifest: str
-    flip: bool = True
+    flip: bool | tuple[int, ...] = True
     dropped: tuple[tuple[str, str], ...] = ()
+    kind: str = "content"
 
     def fold_numbers(self, wanted: Sequence[int] = ()) -> tuple[int, ...]:
         """Return the numbers of the folds wanted; none named means all.

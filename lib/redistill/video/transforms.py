@@ -83,14 +83,42 @@ def centre_view(x: torch.Tensor, *, size: int) -> torch.Tensor:
     Returns:
         uint8 (S, C, size, size).
     """
-    whole = resize(x, round(size * 256 / 224))
+    whole = resize(x, full_side(size))
     edge = (whole.shape[-1] - size) // 2
     return whole[..., edge : edge + size, edge : edge + size]
 
 
-def resize(x: torch.Tensor, size: int) -> torch.Tensor:
-    """Resize uint8 (S, C, H, W) to (S, C, size, size), bilinearly, without antialiasing."""
-    if x.shape[-2:] == (size, size):
+def full_side(size: int) -> int:
+    """Return the short side of the picture from which the centre of side ``size`` is cut."""
+    return round(size * 256 / 224)
+
+
+def third_view(x: torch.Tensor, which: int, *, size: int) -> torch.Tensor:
+    """Return one of three square crops that cover a picture, as TSM's accurate protocol takes them.
+
+    The short side is scaled to E = 256/224 of ``size`` with the aspect kept; the crops of side E
+    lie at the start, in the middle and at the end of the longer side (spec/spectrum.md 7).
+
+    Args:
+        x: uint8 (S, C, H, W).
+        which: 0, 1, 2.
+        size: side of the network's input in training.
+
+    Returns:
+        uint8 (S, C, E, E).
+    """
+    side, (height, width) = full_side(size), x.shape[-2:]
+    scale = side / min(height, width)
+    whole = resize(x, round(height * scale), round(width * scale))
+    rows, columns = whole.shape[-2:]
+    top, left = ((length - side) * which // 2 for length in (rows, columns))
+    return whole[..., top : top + side, left : left + side]
+
+
+def resize(x: torch.Tensor, height: int, width: int | None = None) -> torch.Tensor:
+    """Resize uint8 (S, C, H, W), bilinearly, without antialiasing; to a square without a width."""
+    goal = height, width or height
+    if x.shape[-2:] == goal:
         return x
-    out = interpolate(x.float(), (size, size), mode="bilinear", align_corners=False)
+    out = interpolate(x.float(), goal, mode="bilinear", align_corners=False)
     return out.round().clamp(0, 255).to(torch.uint8)
