@@ -26,6 +26,7 @@ from redistill.losses.relation.rkd import rkd
 from redistill.losses.relation.sp import sp
 from redistill.losses.response.dkd import dkd
 from redistill.losses.response.kd import kd
+from redistill.losses.spectrum.feature import FeatureSpectrum
 
 B, K = 12, 2  # two classes of six clips: the class-wise loss asks for four
 
@@ -51,6 +52,11 @@ def thirds(s, t, labels):
     return matrix(s.split(2, 1), t.split(2, 1))
 
 
+def spectrum(**fields):
+    loss = FeatureSpectrum(**fields)
+    return lambda s, t, labels: loss(s, t)
+
+
 @dataclass(frozen=True)
 class Case:
     """A loss, the shape of one clip's input, and whether it is 0 where both sides are alike."""
@@ -65,6 +71,7 @@ class Case:
 
 
 MAPS = (3, 2, 3, 4)
+LONG = (3, 5, 2, 3)
 CASES = {
     "kd": Case(lambda s, t, y: kd(s, t, temperature=4.0)),
     "dkd": Case(lambda s, t, y: dkd(s, t, y, temperature=3.0)),
@@ -86,5 +93,14 @@ CASES = {
     "gauss_class": Case(by_class),
     "mmd": Case(lambda s, t, y: mmd(s, t), smooth=False),  # its bandwidth is detached
     "swd": Case(sliced),
+    "spectrum": Case(spectrum(), LONG),
+    "spectrum_ac": Case(spectrum(bands="ac", normalise="channel"), LONG),
+    "spectrum_phase": Case(spectrum(phase=0.5), LONG),
+    "spectrum_amp_phase": Case(spectrum(component="amp_phase", space="per_pixel"), LONG),
+    "spectrum_log": Case(spectrum(component="log_amplitude", reduction="mean"), LONG),
+    "spectrum_volume": Case(spectrum(component="power", space="volume"), LONG),
+    "spectrum_attention": Case(spectrum(space="attention", distance="l1"), LONG),
+    "spectrum_dct": Case(spectrum(component="complex", transform="dct"), LONG),
+    "spectrum_shares": Case(spectrum(component="distribution"), LONG),
     "lgm": Case(lambda s, t, y: lgm(s, t, y), zero=False),
 }

@@ -1,0 +1,1 @@
+"""Losses on frequencies: of features over time, and of kernels over space."""
