@@ -42,6 +42,7 @@ lab: .venv/ready
 bench: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_video
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_exits
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_spectrum
 
 notebooks: .venv/ready
 	$(BIN)/python tests/store_outputs.py

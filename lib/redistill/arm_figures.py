@@ -1,4 +1,6 @@
-"""Figures of notebook 3 that compare arms, and the released code with the corrected one."""
+"""Figures that compare arms: of any notebook, then of notebook 3, and the released code."""
+
+from collections.abc import Callable, Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,6 +16,50 @@ TEACHERS = COLOURS | {
     "labels": "#DDDDDD",
 }
 NAMES = {"iframe": "I-frame", "mv": "motion", "own": "own last exit", "mean": "mean of three"}
+
+
+def methods(
+    table: pd.DataFrame, *, chance: float, look: Callable[[str], Mapping[str, str]]
+) -> Figure:
+    """Draw methods sorted by test accuracy, and what each costs in training and in use.
+
+    Args:
+        table: of ``redistill.method_table``.
+        chance: accuracy of a guess.
+        look: colour and marker of an arm and, for a legend, its label.
+    """
+    test = table[table["split"] == "test"].sort_values("accuracy", ascending=False, kind="stable")
+    val = table[table["split"] == "val"].set_index("arm").loc[test["arm"]]
+    smallest = test["inference"].min()
+    size = 0.8 + 0.24 * len(test)
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(6.6, size), sharey=True, width_ratios=(5, 2)
+    )
+    for row, entry in enumerate(test.itertuples()):
+        own = look(entry.arm)
+        left.plot([100 * entry.low, 100 * entry.high], [row, row], color=own["color"], linewidth=2)
+        left.plot(100 * entry.accuracy, row, linestyle="", markersize=6, **own)
+        used = entry.inference / smallest
+        text = f"{used:.0f}x" if abs(used - round(used)) < 0.05 else f"{used:.1f}x"
+        right.text(1.02, row, text, transform=right.get_yaxis_transform(), fontsize=8, va="center")
+    left.plot(100 * val["accuracy"], range(len(val)), "|", color="0.3", markersize=8)
+    left.axvline(100 * chance, color="0.6", linestyle=":", zorder=0)
+    left.text(100 * chance, -1, " chance", color="0.4", fontsize=8, va="center")
+    bars = right.barh(range(len(test)), test["relative"].fillna(0), color="0.75", height=0.6)
+    labels = [f"{cost:.3g}" if pd.notna(cost) else "" for cost in test["relative"]]
+    right.bar_label(bars, labels, padding=2, fontsize=7)
+    right.margins(x=0.3)
+    left.set_yticks(range(len(test)), test["arm"], fontsize=8)
+    left.set(xlabel="test accuracy, %, with 95 % interval (bar: validation)")
+    right.set(xlabel="cost of training")
+    right.text(1.02, -1, "in use", transform=right.get_yaxis_transform(), fontsize=8, va="center")
+    left.set_ylim(len(test) - 0.4, -1.2)
+    named = dict(zip(*reversed(left.get_legend_handles_labels()), strict=True))
+    if named:
+        figure.legend(
+            named.values(), named, loc="outside upper left", ncols=3, frameon=False, fontsize=8
+        )
+    return figure
 
 
 def teachers(table: pd.DataFrame) -> Figure:

@@ -12,6 +12,7 @@ from redistill.errors import ConfigError, nearest
 CONFIGS: Mapping[str, str] = {
     "start": "redistill.start:StartConfig",
     "substage": "redistill.methods.substage:SubstageConfig",
+    "spectrum": "redistill.methods.spectrum:SpectrumConfig",
     "progressive": "redistill.methods.progressive:ProgressiveConfig",
 }
 

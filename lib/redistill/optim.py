@@ -1,18 +1,20 @@
 """The learning rate over the steps, and which parameters take what share of it and decay."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from redistill.phase import Phase
 
-OPTIMIZERS: Mapping[str, type[torch.optim.Optimizer]] = {
+_MOMENTUM = 0.9
+_BUILD: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,  # the papers': weight decay goes through the moments
+    "sgd": lambda groups, lr, eps: torch.optim.SGD(groups, lr=lr, momentum=_MOMENTUM),
 }
 
 
@@ -45,7 +47,17 @@ def make_optimizer(phase: Phase, net: nn.Module) -> torch.optim.Optimizer:
         {"params": [p for _, _, p in part], "weight_decay": decay, "scale": scale}
         for (scale, decay), part in groupby(rows, key=lambda row: row[:2])
     ]
-    return OPTIMIZERS[phase.optimizer](groups, lr=phase.lr, eps=phase.eps)
+    return _BUILD[phase.optimizer](groups, lr=phase.lr, eps=phase.eps)
+
+
+def update(optimizer: torch.optim.Optimizer, loss: Tensor, *, clip: float) -> None:
+    """Make one step down the gradient of ``loss``, the gradient no longer than ``clip``."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    if clip:
+        every = [p for group in optimizer.param_groups for p in group["params"]]
+        nn.utils.clip_grad_norm_(every, clip)
+    optimizer.step()
 
 
 def _scale(name: str, scales: Sequence[tuple[str, float]]) -> float:

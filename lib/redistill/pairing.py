@@ -17,7 +17,7 @@ from redistill.files import sha256_json
 # of the others.
 _CHANCE, _PLACE = (
     ("seed", "data_seed", "fold", "folds"),
-    ("data_root", "threads", "workers", "device"),
+    ("data_root", "look_at", "threads", "workers", "device"),
 )
 NOT_SETTING = (*_CHANCE, *_PLACE, "released", "team", "also", "sweeps")
 ENDPOINT = "accuracy"  # name of the rows that are compared, unless a claim names another

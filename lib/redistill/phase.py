@@ -13,6 +13,7 @@ from redistill.feed import Batch, Feed
 from redistill.files import sha256_json
 from redistill.source import source_hash
 
+OPTIMIZERS = ("adamw", "adam", "sgd")
 # (logits float32 (..., B, K), batch, share of the steps already made) -> scalar loss
 Objective = Callable[[Tensor, Batch, float], Tensor]
 
@@ -36,7 +37,8 @@ class Phase:
         device: ``cpu`` or ``cuda``.
         threads: of torch; other counts sum in another order and end with other bits.
         amp: bfloat16 autocast of the forward pass; losses stay in float32.
-        optimizer: ``adamw``, or ``adam`` as in the papers.
+        optimizer: ``adamw``; ``adam`` or ``sgd`` (momentum 0.9) as in the papers.
+        clip: largest norm of the whole gradient; 0: any.
         eps: of the optimiser.
         drops: shares of the steps after which the rate is divided by ten, in place of the cosine.
         scales: (prefix of a parameter's name, its share of the learning rate); the first that
@@ -53,14 +55,16 @@ class Phase:
     threads: int = 1
     amp: bool = False
     optimizer: str = "adamw"
+    clip: float = 0.0
     eps: float = 1e-8
     drops: tuple[float, ...] = ()
     scales: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse an optimiser that there is not."""
-        if self.optimizer not in ("adamw", "adam"):
-            raise ConfigError(f"phase {self.name}: optimizer = {self.optimizer!r}: adamw or adam")
+        if self.optimizer not in OPTIMIZERS:
+            known = ", ".join(OPTIMIZERS)
+            raise ConfigError(f"phase {self.name}: optimizer = {self.optimizer!r}: one of {known}")
 
     def epochs(self, feed: Feed) -> int:
         """Return the number of whole epochs that hold ``steps`` steps."""

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 
+from redistill import arm_figures
 from redistill.methods.branches import ALL
 from redistill.methods.recipes import KINDS
 
@@ -91,33 +92,7 @@ def methods(table: pd.DataFrame, *, chance: float) -> Figure:
         table: of ``redistill.substage_tables.method_table``.
         chance: accuracy of a guess.
     """
-    test = table[table["split"] == "test"].sort_values("accuracy", ascending=False, kind="stable")
-    val = table[table["split"] == "val"].set_index("arm").loc[test["arm"]]
-    smallest = test["inference"].min()
-    size = 0.8 + 0.24 * len(test)
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(6.6, size), sharey=True, width_ratios=(5, 2)
-    )
-    for row, entry in enumerate(test.itertuples()):
-        look = _look(entry.arm)
-        left.plot([100 * entry.low, 100 * entry.high], [row, row], color=look["color"], linewidth=2)
-        left.plot(100 * entry.accuracy, row, linestyle="", markersize=6, **look)
-        used = entry.inference / smallest
-        text = f"{used:.0f}x" if abs(used - round(used)) < 0.05 else f"{used:.1f}x"
-        right.text(1.02, row, text, transform=right.get_yaxis_transform(), fontsize=8, va="center")
-    left.plot(100 * val["accuracy"], range(len(val)), "|", color="0.3", markersize=8)
-    left.axvline(100 * chance, color="0.6", linestyle=":", zorder=0)
-    left.text(100 * chance, -1, " chance", color="0.4", fontsize=8, va="center")
-    bars = right.barh(range(len(test)), test["relative"].fillna(0), color="0.75", height=0.6)
-    labels = [f"{cost:.3g}" if pd.notna(cost) else "" for cost in test["relative"]]
-    right.bar_label(bars, labels, padding=2, fontsize=7)
-    right.margins(x=0.3)
-    left.set_yticks(range(len(test)), test["arm"], fontsize=8)
-    left.set(xlabel="test accuracy, %, with 95 % interval (bar: validation)")
-    right.set(xlabel="cost of training")
-    right.text(1.02, -1, "in use", transform=right.get_yaxis_transform(), fontsize=8, va="center")
-    left.set_ylim(len(test) - 0.4, -1.2)
-    return figure
+    return arm_figures.methods(table, chance=chance, look=_look)
 
 
 def _look(arm: str) -> Mapping[str, str]:

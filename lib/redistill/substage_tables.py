@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import pandas as pd
 import torch
 
-from redistill import stats
 from redistill.cost import count
-from redistill.methods.baselines import SPLITS
+from redistill.method_table import method_table as method_table_of
 from redistill.methods.branches import ALL, Place, branch_loss, plan_edges, students
 from redistill.methods.edge_loss import EdgeLoss
 from redistill.methods.label_quality import SoftLabels, label_quality, label_table
@@ -99,27 +98,8 @@ def network_table(config: SubstageConfig, *, classes: int) -> pd.DataFrame:
 
 
 def method_table(studies: Sequence[SubstageStudy]) -> pd.DataFrame:
-    """Return what each method gave, folds pooled clip by clip, what decides the claims first.
-
-    Returns:
-        Columns arm, split, accuracy, low, high (Wilson), n; training (multiply-accumulates, all
-        folds, the teacher's not counted but in its own line) and inference (of one clip); relative
-        (training over that of ``kd``; missing without it).
-    """
-    lines, known = [], studies[0].arms
-    for split in SPLITS:
-        truth = torch.cat([study.labels[split] for study in studies])
-        for arm in sorted(known, key=lambda arm: FIRST.index(arm) if arm in FIRST else len(FIRST)):
-            logits = torch.cat([study.arms[arm].logits[split] for study in studies])
-            hits = logits.argmax(1) == truth
-            interval = stats.wilson(int(hits.sum()), len(hits))
-            training = sum(study.arms[arm].training for study in studies)
-            ends = interval.mean, interval.low, interval.high, interval.n
-            lines.append((arm, split, *ends, training, known[arm].inference))
-    names = ["arm", "split", "accuracy", "low", "high", "n", "training", "inference"]
-    table = pd.DataFrame(lines, columns=names)
-    one = table.loc[table["arm"] == "kd", "training"].to_list()
-    return table.assign(relative=table["training"] / one[0] if one else float("nan"))
+    """Return ``redistill.method_table``, what decides the claims first, cost in KD students."""
+    return method_table_of(studies, first=FIRST, unit="kd")
 
 
 def branch_table(methods: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from redistill.feed import Feed, shuffled, steps
 from redistill.files import sha256_json
 from redistill.nets.video import Taps, VideoNet
 from redistill.predict import evaluating
+from redistill.stream_feed import StreamFeed
 from redistill.video.scaling import scale
 
 
@@ -115,10 +116,14 @@ class TaughtFeed:
         return int(np.ceil(self.trusted_share * batch)) if len(self.trusted) else 0
 
     def _take(self, chosen: Tensor, view: int) -> TaughtBatch:
+        labels = self.labels[chosen]
+        if self.feed.mirrored is not None:  # what a mirror shows may be another class
+            turned = self.feed.mirrored[view, chosen]
+            labels = torch.where(turned[:, None], labels[:, list(self.feed.swap)], labels)
         return TaughtBatch(
             inputs=self.feed.views[view].index_select(0, chosen),
             modality=self.modality,
-            labels=self.labels[chosen],
+            labels=labels,
             weights=self.weights[chosen],
             negatives=self.negatives[chosen],
             uppers=tuple(_of(bank, view, chosen) for bank in self.uppers),
@@ -136,7 +141,9 @@ def _digest(tensor: Tensor) -> str:
     return sha256(tensor.contiguous().numpy()).hexdigest()
 
 
-def say(net: VideoNet, feed: Feed, *, device: str, keep: int = 0, amp: bool = False) -> Taps:
+def say(
+    net: VideoNet, feed: Feed | StreamFeed, *, device: str, keep: int = 0, amp: bool = False
+) -> Taps:
     """Pass every view of every clip through a frozen network once.
 
     Args:
@@ -150,15 +157,16 @@ def say(net: VideoNet, feed: Feed, *, device: str, keep: int = 0, amp: bool = Fa
         Logits (V, N, K), embeddings (V, N, d), maps (V, N, C, T, H, W); float32.
     """
     held: list[Tensor] = []
+    views = feed.views if isinstance(feed, StreamFeed) else len(feed.views)
     with evaluating(net):
-        for view in range(len(feed.views)):
+        for view in range(views):
             start = 0
             for batch in feed.inorder(view=view):
                 with torch.autocast(device, dtype=torch.bfloat16, enabled=amp):
                     taps = net.taps(batch.ready(device), keep=keep).float()
                 parts = (taps.logits, taps.embedding, *taps.maps)
                 if not held:
-                    held = [torch.empty(len(feed.views), len(feed), *x.shape[1:]) for x in parts]
+                    held = [torch.empty(views, len(feed), *x.shape[1:]) for x in parts]
                 for kept, x in zip(held, parts, strict=True):
                     kept[view, start : start + len(x)] = x
                 start += len(batch.clips)

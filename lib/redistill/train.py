@@ -23,7 +23,7 @@ from redistill import checkpoint
 from redistill.errors import RunError
 from redistill.feed import Feed
 from redistill.files import cache_root, slug, write_json
-from redistill.optim import make_optimizer, schedule
+from redistill.optim import make_optimizer, schedule, update
 from redistill.phase import Objective, Phase, cross_entropy, phase_key
 from redistill.predict import accuracy, forward, predict, settle
 
@@ -36,7 +36,8 @@ class Trained:
 
     Attributes:
         net: in eval mode, on the phase's device.
-        journal: one dict an epoch: epoch, loss, lr, seconds, and val (accuracy) where asked for.
+        journal: one dict an epoch: epoch, loss, lr, seconds, val (accuracy) where asked for, and
+            what the network has to ``tell`` of itself.
         found: whether the phase was found finished.
         key: hash of all that determines it.
         watched: (epochs, ..., N) uint8, the class of each watched clip after each epoch.
@@ -117,6 +118,7 @@ def _train(
             logits = predict(job.net, job.watch, device=phase.device, amp=phase.amp)
             watched.append(logits.argmax(-1).to(torch.uint8))
         line["seconds"] = round(time.perf_counter() - started, 3)
+        line |= getattr(job.net, "tell", dict)()
         journal.append(line)
         _save(path, job, optimizer, journal, watched)
         write_json(folder / "journal.json", {"epochs": epochs, "journal": journal})
@@ -144,9 +146,7 @@ def _epoch(job: _Job, optimizer: torch.optim.Optimizer, epoch: int) -> float:
                 f"of {steps}, on the clips {', '.join(batch.clips)}. The last whole epoch is kept; "
                 f"look at these clips, or lower lr (now {phase.lr})"
             )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+        update(optimizer, loss, clip=phase.clip)
         total += value * len(batch.clips)
         seen += len(batch.clips)  # a feed may show some clips more than once
     return total / seen
@@ -176,9 +176,7 @@ def first_losses(
         logits = forward(twin, batch, device=phase.device, amp=False)
         loss = objective(logits, batch, step / (steps + 1))
         losses.append(loss.item())
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+        update(optimizer, loss, clip=phase.clip)
     return losses
 
 

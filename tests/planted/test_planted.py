@@ -170,6 +170,43 @@ DEFECTS = {
         "labels=feeds.train[RGB].labels)",
         "tests/methods/test_substage_study.py",
     ),
+    "the spectrum loss with its phase kept": (
+        "losses/spectrum/component.py",
+        '"amplitude": lambda x, y: (amplitude(x) - amplitude(y)).square(),',
+        '"amplitude": lambda x, y: squared(x - y),',
+        "tests/losses/test_spectrum_feature.py -k p5_rolled",
+    ),
+    "bins of a spectrum counted once each": (
+        "losses/spectrum/transform.py",
+        "counts = torch.full((frames // 2 + 1,), 2.0",
+        "counts = torch.full((frames // 2 + 1,), 1.0",
+        "tests/losses/test_spectrum_feature.py -k p4_complex",
+    ),
+    "a spectrum of the parameters without a gradient": (
+        "methods/spectrum_loss.py",
+        "return self.parameter(own, given)",
+        "own = [{n: k.detach() for n, k in stage.items()} for stage in own]\n"
+        "        return self.parameter(own, given)",
+        "tests/methods/test_spectrum_gradients.py -k reaches_what",
+    ),
+    "noise levels without a clamp": (
+        "nets/follower.py",
+        "self.noise.clamp_(-self.clamp, self.clamp)",
+        "pass",
+        "tests/nets/test_follower.py -k held_inside",
+    ),
+    "the sham taught like the method": (
+        "methods/spectrum_loss.py",
+        "given = [*given[1:], given[0]] if self.shifted else given",
+        "given = list(given)",
+        "tests/methods/test_spectrum_loss.py -k shifted",
+    ),
+    "a mirrored clip taught under its old label": (
+        "taught_feed.py",
+        "labels = torch.where(turned[:, None], labels[:, list(self.feed.swap)], labels)",
+        "pass",
+        "tests/train/test_live_feed.py -k mirrored",
+    ),
 }
 
 

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from redistill import checkpoint, source
+from redistill.checkpoint import pack_optimizer, unpack_optimizer
 from redistill.cost import count
 from redistill.errors import ConfigError, RunError
 from redistill.nets.streams import build_stream
-from redistill.optim import make_optimizer, schedule
+from redistill.optim import make_optimizer, schedule, update
 from redistill.phase import Phase
 
 
@@ -107,8 +108,40 @@ def test_shares_of_the_learning_rate_and_the_papers_optimiser():
 
 
 def test_an_optimiser_that_there_is_not_is_named():
-    with pytest.raises(ConfigError, match="'sgd': adamw or adam"):
-        replace(PHASE, optimizer="sgd")
+    with pytest.raises(ConfigError, match="'lion': one of adamw, adam, sgd"):
+        replace(PHASE, optimizer="lion")
+
+
+def test_momentum_and_a_bounded_gradient_written_out():
+    """Two steps of the published recipe by hand: decay joins the gradient after it was bounded."""
+    weight = nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        weight.weight.copy_(torch.tensor([[1.0, 2.0]]))
+    phase = replace(PHASE, optimizer="sgd", lr=0.1, weight_decay=0.5, clip=1.0)
+    optimizer = make_optimizer(phase, weight)
+    x, moved = torch.tensor([[3.0, 4.0]]), torch.zeros(1, 2)
+    wanted = torch.tensor([[1.0, 2.0]])
+    for _ in range(2):
+        update(optimizer, weight(x).sum(), clip=phase.clip)
+        moved = 0.9 * moved + torch.tensor([[0.6, 0.8]]) + 0.5 * wanted
+        wanted = wanted - 0.1 * moved
+        torch.testing.assert_close(weight.weight.detach(), wanted)
+    short = torch.tensor([[0.3, 0.4]])  # a gradient within the bound is left as it is
+    update(optimizer, weight(short).sum(), clip=phase.clip)
+    torch.testing.assert_close(weight.weight.grad, short)
+
+
+def test_momentum_comes_back_from_a_checkpoint():
+    nets = [nn.Linear(2, 1) for _ in range(2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    phase = replace(PHASE, optimizer="sgd")
+    first, second = (make_optimizer(phase, net) for net in nets)
+    update(first, nets[0](torch.ones(3, 2)).sum(), clip=0.0)
+    nets[1].load_state_dict(nets[0].state_dict())
+    unpack_optimizer(second, *pack_optimizer(first))
+    for net, optimizer in zip(nets, (first, second), strict=True):
+        update(optimizer, net(torch.ones(3, 2)).square().sum(), clip=0.0)
+    torch.testing.assert_close(nets[0].weight, nets[1].weight, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(

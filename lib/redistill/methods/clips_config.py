@@ -43,6 +43,11 @@ class ClipsConfig:
                 "the folder that holds the clips"
             )
 
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Settings of ``Phase`` beside steps, batch, rate and decay."""
+        return {}
+
     def catalog_options(self) -> dict[str, Any]:
         """Return what ``open_catalog`` takes besides the data set's name and folder."""
         shared = {"on_bad": self.on_bad, "workers": self.workers}

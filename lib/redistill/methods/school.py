@@ -11,14 +11,17 @@ from torch import Tensor, nn
 from redistill.cost import count
 from redistill.feed import Feed
 from redistill.feeds import Feeds
+from redistill.live_feed import LiveFeed
 from redistill.methods.edge_loss import EdgeLoss
 from redistill.methods.refine import SoftLabels
+from redistill.methods.spectrum import SpectrumConfig
 from redistill.methods.substage import SubstageConfig
-from redistill.modality import RGB
-from redistill.nets.edge import Edge, Widths, build_edge
+from redistill.modality import INPUTS, RGB
+from redistill.nets.edge import Edge, Widths, build_edge, widths
 from redistill.nets.video import Taps, VideoNet, build_video
 from redistill.nets.weights import load_weights
 from redistill.phase import Objective, Phase
+from redistill.stream_feed import StreamFeed
 from redistill.taught_feed import TaughtFeed, averaged, say
 from redistill.train import run_phase
 from redistill.video.weak_labels import WeakLabels
@@ -39,6 +42,7 @@ class Learned:
         key: of its phase: equal keys are equal networks, to the bit.
         macs: multiply-accumulates of its training.
         journal: one dict an epoch.
+        whole: the network with what was trained beside it.
     """
 
     role: str
@@ -46,6 +50,7 @@ class Learned:
     key: str
     macs: int
     journal: list[dict[str, Any]] = field(repr=False)
+    whole: nn.Module = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +58,7 @@ class School:
     """What the training of one fold shares.
 
     Attributes:
-        config: of notebook 1.
+        config: of notebook 1 or 2.
         train: training clips under their initial labels, -1 where hidden.
         feeds: validation and test clips.
         weak: what may be known of the training clips' labels.
@@ -63,8 +68,8 @@ class School:
         said: what networks say of the clips of a split, by the key of their phase.
     """
 
-    config: SubstageConfig
-    train: Feed
+    config: SubstageConfig | SpectrumConfig
+    train: Feed | StreamFeed
     feeds: Feeds
     weak: WeakLabels
     classes: int
@@ -77,17 +82,13 @@ class School:
         """Places of the trusted clips, int64."""
         return torch.as_tensor(self.weak.trusted).nonzero()[:, 0]
 
-    def everything(self) -> Tensor:
-        """Places of all training clips, int64."""
-        return torch.arange(len(self.train))
-
     def teacher(self, labels: SoftLabels) -> Learned:
         """Train the teacher on labels, or find it trained; clips without a label are left out."""
         config = self.config
         net = self.build(config.teacher_network, config.teacher_width, TEACHER_SEED)
         load_weights(net, config.weights)
         feed = self.taught(labels, pool=labels.w.nonzero()[:, 0])
-        edge = self._edge(net, feed, EdgeLoss(), TEACHER_SEED)
+        edge = self.edge(net, feed, EdgeLoss(), TEACHER_SEED)
         how = {"seed": TEACHER_SEED, "steps": config.teacher_steps, "lr": config.teacher_lr}
         return self.run(TEACHER, edge, feed, EdgeLoss(), **how)
 
@@ -109,13 +110,14 @@ class School:
         net = self.build(self.config.network, width or self.config.student_width, seed)
         if start is not None:
             _inherit(net, start)
-        edge = self._edge(net, feed, loss, seed)
+        edge = self.edge(net, feed, loss, seed)
         return self.run("edge", edge, feed, loss, seed=seed, steps=steps, above=above)
 
     def build(self, name: str, width: int, seed: int) -> VideoNet:
         """Return a network with its first weights."""
-        shape = {"width": width, "classes": self.classes, "frames": self.config.frames}
-        return build_video(name, seed=self._seed(seed), **shape)
+        config = self.config
+        how = {"frames": config.frames, "background": config.background}
+        return build_video(name, width=width, classes=self.classes, seed=self.seed(seed), **how)
 
     def taught(
         self,
@@ -128,7 +130,7 @@ class School:
         turn: int = 0,
     ) -> TaughtFeed:
         """Return clips with labels and teachers; the whole pool unless another is given."""
-        pool = self.everything() if pool is None else pool
+        pool = torch.arange(len(self.train)) if pool is None else pool
         untrusted = len(set(pool.tolist()) - set(self.trusted.tolist()))
         return TaughtFeed(
             feed=self.train,
@@ -159,11 +161,15 @@ class School:
         return Taps(found.logits, found.embedding, found.maps[len(found.maps) - keep :])
 
     def ask(self, learned: Learned, split: str) -> Taps:
-        """Return what a network says of validation or test clips: logits (N, K), embeddings."""
+        """Return what a network says of validation or test clips: logits (N, K), embeddings.
+
+        Of several views of a clip the probabilities are averaged; logits are their logarithms.
+        """
         key = learned.key, split
         if key not in self.said:
-            feed = getattr(self.feeds, split)[RGB]
-            self.said[key] = self._say(learned, feed, keep=0).apply(lambda x: x[0])
+            found = self._say(learned, getattr(self.feeds, split)[RGB], keep=0)
+            found = averaged(found) if len(found.logits) > 1 else found
+            self.said[key] = found.apply(lambda x: x[0])
         return self.said[key]
 
     def _say(self, learned: Learned, feed: Feed, *, keep: int) -> Taps:
@@ -175,17 +181,18 @@ class School:
 
     def macs(self, net: VideoNet) -> int:
         """Return the multiply-accumulates of one clip."""
-        shape = (1, *self.train.views.shape[2:])
+        shape = (1, self.config.frames, INPUTS[RGB], self.config.size, self.config.size)
         return count(net, shape).macs
 
-    def _seed(self, seed: int) -> int:
+    def seed(self, seed: int) -> int:
+        """Return a seed of this run alone."""
         return self.config.seed * _SEEDS + seed
 
     def run(
         self,
         name: str,
         module: nn.Module,
-        feed: TaughtFeed,
+        feed: TaughtFeed | LiveFeed,
         objective: Objective,
         *,
         seed: int,
@@ -201,22 +208,27 @@ class School:
             batch=config.batch,
             lr=lr or config.lr,
             weight_decay=config.weight_decay,
-            seed=self._seed(seed),
+            seed=self.seed(seed),
             device=self.device,
             threads=config.threads,
             amp=self.device == "cuda",
+            **config.recipe,
         )
         tick = partial(self.tick, name) if self.tick else None
         trained = run_phase(phase, module, feed, objective=objective, tick=tick)
         made = phase.epochs(feed) * feed.steps(phase.batch) * phase.batch
         cost = made * (3 * self.macs(trained.net.net) + above)
-        return Learned(name, trained.net.net, trained.key, cost, trained.journal)
+        return Learned(name, trained.net.net, trained.key, cost, trained.journal, trained.net)
 
-    def _edge(self, net: VideoNet, feed: TaughtFeed, loss: EdgeLoss, seed: int) -> Edge:
+    def edge(self, net: VideoNet, feed: TaughtFeed | LiveFeed, loss: EdgeLoss, seed: int) -> Edge:
         """Return a network with the adapters that its loss asks for."""
-        keep = len(feed.uppers[0].maps) if loss.maps and feed.uppers else 0
-        over = [_widths_of(bank, keep) for bank in feed.uppers]
-        return build_edge(net, over, keep=keep, uses=loss.uses, seed=self._seed(seed))
+        if isinstance(feed, LiveFeed):
+            keep = feed.keep if loss.maps else 0
+            over = [widths(feed.teacher, keep)] if feed.teacher else []
+        else:
+            keep = len(feed.uppers[0].maps) if loss.maps and feed.uppers else 0
+            over = [_widths_of(bank, keep) for bank in feed.uppers]
+        return build_edge(net, over, keep=keep, uses=loss.uses, seed=self.seed(seed))
 
 
 def _widths_of(bank: Taps, keep: int) -> Widths:

@@ -20,6 +20,7 @@ from redistill.nets.video import NETWORKS
 class SubstageConfig(ClipsConfig):
     """Settings of staged distillation under scarce labels."""
 
+    MOTION: ClassVar[bool] = False
     PROFILES: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "quick": {},
         "standard": {
@@ -218,6 +219,11 @@ class SubstageConfig(ClipsConfig):
     def segments(self) -> int:
         """Frames of a clip, as feeds call them."""
         return self.frames
+
+    @property
+    def background(self) -> str:
+        """Frames are shown as they are."""
+        return "keep"
 
     @property
     def stream(self) -> bool:
