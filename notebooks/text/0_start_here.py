@@ -26,6 +26,7 @@ print(headline("G1"))
 # |---|---|
 # | `0_start_here` | this page |
 # | `1_substage_kd` | few labels, a teacher, cascades of three kinds of knowledge; and what could explain their gain |
+# | `2_spectrum_kd` | what a student can learn of the frequencies of its teacher, in time and in kernels |
 # | `3_progressive_kd` | compressed video taken apart; a network for each part; their fusion |
 #
 # The notebook of the third paper follows; what is not here is not claimed.
