@@ -129,6 +129,11 @@ def test_stages_are_how_many_are_kept():
 # What cannot be.
 
 
+def test_views_of_a_test_clip_are_checked_before_a_clip_is_decoded():
+    with pytest.raises(ConfigError, match="parameter test_views: protocol = '2x2'"):
+        SpectrumConfig(test_views="2x2")
+
+
 def test_an_arm_named_twice_is_refused():
     for how in ({"arms": ("fsd", "fsd")}, {"arms": ("fsd", "kd"), "also": ("mse", "fsd")}):
         with pytest.raises(ConfigError, match="name fsd twice; name each once"):

@@ -28,6 +28,7 @@ from redistill.methods.collaboration import COLLABORATIONS
 from redistill.methods.spectrum_arms import ARMS, DECIDING, PRESETS, QUICK
 from redistill.nets.video import BACKGROUNDS, NETWORKS, STAGES
 from redistill.phase import OPTIMIZERS
+from redistill.video.protocol import read_protocol
 from redistill.video.synthetic.spec import WORLDS
 
 
@@ -167,6 +168,10 @@ class SpectrumConfig(ClipsConfig):
             raise ConfigError(
                 f"parameters arms and also name {', '.join(sorted(twice))} twice; name each once"
             )
+        try:
+            read_protocol(self.test_views)
+        except ConfigError as error:
+            raise ConfigError(f"parameter test_views: {error}") from None
         self.feature_loss, self.parameter_loss  # noqa: B018  # refuse what is no reading
         for name in both:
             try:
