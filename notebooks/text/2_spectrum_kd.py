@@ -235,6 +235,17 @@ show(spectrum_figures.blindness(blind), blind, name="blindness",
      caption="Loss of a network's features against the same features, changed.")
 
 # %% [markdown]
+# The degeneracy in one number, on these features: complex loss over plain squared error.
+
+# %%
+from redistill.losses.spectrum.feature import FeatureSpectrum
+
+control = FeatureSpectrum(component="complex", channels="identity", normalise="none")
+other = theirs.roll(1, 0)
+ratio = control(theirs, other) / (theirs - other).square().sum((1, 2, 3, 4)).mean()
+record("degeneracy", float(ratio), rtol=1e-4, of="complex spectrum and features")
+
+# %% [markdown]
 # Whether blindness for direction costs anything is a question for the experiment: amplitudes channel by
 # channel can carry direction where channels prefer one.
 #
@@ -247,8 +258,19 @@ show(spectrum_figures.blindness(blind), blind, name="blindness",
 # $$L_{PDD} = \sum_{uv} p^t_{uv} \log \frac{p^t_{uv}}{p^s_{uv}}.$$
 #
 # On all coefficients instead of their shares it would be plain L2 of the weights (the transform is
-# orthonormal), which needs equal networks.
-#
+# orthonormal), which needs equal networks. That degeneracy too, for two networks of other seeds:
+
+# %%
+from redistill.losses.spectrum.kernel import kernel_dct
+from redistill.nets.kernels import stage_kernels
+
+twin = school.build(config.teacher_network, config.teacher_width, 1)
+pairs = [list(stage_kernels(net)[3].values())[-1].detach() for net in (untaught, twin)]
+gap, hats = pairs[0] - pairs[1], kernel_dct(pairs[0]) - kernel_dct(pairs[1])
+record("degeneracy", float(hats.square().sum() / gap.square().sum()), rtol=1e-4,
+       of="all coefficients and weights")
+
+# %% [markdown]
 # ## Together
 #
 # With a learned noise level for each, $s = \log \sigma^2$,
@@ -267,7 +289,7 @@ import pandas as pd
 
 pd.set_option("display.max_colwidth", None, "display.width", 300)
 presets = spectrum_readings.presets_table(config)
-presets[presets["arm"].isin((*config.arms, *config.also))]
+presets[presets["arm"].isin((*config.arms, *config.also))].drop(columns="here")
 
 # %% [markdown]
 # ## Checks that travel
@@ -370,7 +392,7 @@ show(spectrum_figures.bins(bins), bins, name="bins", free=True,
 
 # %%
 kernels = spectrum_tables.kernels_table(studies)
-kernels = kernels[kernels["arm"].isin(("teacher", "untrained", "alone", "pdd", "collab"))]
+kernels = kernels[kernels["arm"].isin(("teacher", "untrained", "pdd", "collab"))]
 show(spectrum_figures.kernels(kernels), kernels, name="kernels", free=True,
      caption="Share of the kernels' energy at each spatial frequency, by stage.")
 
@@ -422,8 +444,8 @@ for row in gains(methods, over="alone").itertuples():
 # %% [markdown]
 # ## Three things to try
 #
-# 1. `also = ("fsd_reversed", "mse_reversed")`: a teacher told backwards. The spectrum loss is the same to
-#    the bit, and feature imitation learns the wrong direction. Which of them minds?
+# 1. `also = ("fsd_reversed", "mse_reversed")`: a teacher told backwards. The spectrum loss is the same but
+#    for rounding, and feature imitation learns the wrong direction. Which of them minds?
 # 2. `also = ("ac", "dc", "high")`: the bins that vary in time, the constant one, the upper half. Which of
 #    them teaches oscillations?
 # 3. `background = "keep"`: leave the pictures as they are. Does any student of this size still see motion?

@@ -32,7 +32,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "dc": {**_ONE, "bands": "dc"},
     "high": {**_ONE, "bands": "high"},
     "ac_mse": {**_ONE, "bands": "ac", "component": "complex"},
-    "fsd_reversed": {**_ONE, "teacher_time": "reversed"},  # the loss stays, to the bit (P5)
+    "fsd_reversed": {**_ONE, "teacher_time": "reversed"},  # the loss stays, but for rounding (P5)
     "mse_reversed": {**_ONE, "component": "complex", "teacher_time": "reversed"},
     "pdd": _PARAMETERS,
     "pdd_sham": {**_PARAMETERS, "teacher_stage": "next"},
