@@ -89,4 +89,5 @@ def train_stagewise(school: School, teacher: Learned, labels: SoftLabels) -> Lea
         loss: Objective = StageLoss(stage)
         done = school.run("stage", learner, feed, loss, seed=stage, steps=steps, above=above)
         total, journal = total + done.macs, journal + done.journal
-    return Learned(done.role, net.requires_grad_(False).eval(), done.key, total, journal)
+    net = net.requires_grad_(False).eval()
+    return Learned(done.role, net, done.key, total, journal, whole=done.whole)
