@@ -6,7 +6,6 @@ teacher has to see each crop anew.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch.nn import functional as F
 from redistill.feed import Feed
 from redistill.files import sha256_json
 from redistill.nets.video import Taps, VideoNet
+from redistill.phase import digest
 from redistill.predict import evaluating
 from redistill.source import source_hash
 from redistill.stream_feed import StreamFeed
@@ -50,7 +50,7 @@ class LiveFeed:
     def manifest(self) -> str:
         """Hash of all that a student sees; of the teacher its weights and the source."""
         state = self.teacher.state_dict() if self.teacher is not None else {}
-        weights = {name: _digest(tensor) for name, tensor in state.items()}
+        weights = {name: digest(tensor) for name, tensor in state.items()}
         how = repr(self.teacher), weights, self.keep, self.amp, self.classes
         return sha256_json([self.feed.manifest, *how, source_hash(__name__)])
 
@@ -83,7 +83,3 @@ class LiveFeed:
             torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.amp),
         ):
             return self.teacher.taps(inputs, keep=self.keep).float()
-
-
-def _digest(tensor: Tensor) -> str:
-    return sha256(tensor.detach().cpu().contiguous().numpy()).hexdigest()

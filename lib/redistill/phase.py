@@ -78,7 +78,7 @@ def phase_key(
 
     An objective that is an object, not a function, tells its settings by its ``repr``.
     """
-    weights = {name: _digest(t) for name, t in net.state_dict().items()}
+    weights = {name: digest(t) for name, t in net.state_dict().items()}
     name = getattr(objective, "__qualname__", None) or repr(objective)
     return sha256_json(
         {
@@ -93,5 +93,6 @@ def phase_key(
     )
 
 
-def _digest(tensor: Tensor) -> str:
-    return hashlib.sha256(tensor.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+def digest(tensor: Tensor) -> str:
+    """Return the SHA-256 of a tensor's values."""
+    return hashlib.sha256(tensor.detach().cpu().contiguous().numpy()).hexdigest()

@@ -5,7 +5,6 @@ A frozen network sees every view of every clip once (`say`), whoever learns from
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 from redistill.feed import Feed, shuffled, steps
 from redistill.files import sha256_json
 from redistill.nets.video import Taps, VideoNet
+from redistill.phase import digest
 from redistill.predict import evaluating
 from redistill.stream_feed import StreamFeed
 from redistill.video.scaling import scale
@@ -85,10 +85,10 @@ class TaughtFeed:
     @property
     def manifest(self) -> str:
         """Hash of all that a student sees; of the networks above what they say."""
-        said = [_digest(bank.logits) for bank in self.uppers]
-        other = _digest(self.partner.embedding) if self.partner else ""
+        said = [digest(bank.logits) for bank in self.uppers]
+        other = digest(self.partner.embedding) if self.partner else ""
         ours = (self.labels, self.weights, self.negatives, self.pool, self.trusted)
-        parts = [self.feed.manifest, [_digest(x) for x in ours], said, other]
+        parts = [self.feed.manifest, [digest(x) for x in ours], said, other]
         return sha256_json([*parts, self.trusted_share, self.turn])
 
     def __len__(self) -> int:
@@ -135,10 +135,6 @@ class TaughtFeed:
 def _of(bank: Taps, view: int, chosen: Tensor) -> Taps:
     """Return what a network says of some clips in one view; what has one view has it for all."""
     return bank.apply(lambda x: x[min(view, len(x) - 1)].index_select(0, chosen))
-
-
-def _digest(tensor: Tensor) -> str:
-    return sha256(tensor.contiguous().numpy()).hexdigest()
 
 
 def say(

@@ -84,7 +84,8 @@ def tiny_school(**changes: Any) -> School:
 
 
 def taught(school: School) -> Learned:
-    return school.teacher(initial_labels(school.weak, school.classes))
+    labels = initial_labels(school.weak, school.classes)
+    return school.teacher(school.taught(labels, pool=labels.w.nonzero()[:, 0]))
 
 
 def trained(**changes: Any) -> tuple[School, Staged]:

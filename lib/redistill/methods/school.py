@@ -82,12 +82,11 @@ class School:
         """Places of the trusted clips, int64."""
         return torch.as_tensor(self.weak.trusted).nonzero()[:, 0]
 
-    def teacher(self, labels: SoftLabels) -> Learned:
-        """Train the teacher on labels, or find it trained; clips without a label are left out."""
+    def teacher(self, feed: TaughtFeed | LiveFeed) -> Learned:
+        """Train the teacher on clips that nobody teaches, or find it trained."""
         config = self.config
         net = self.build(config.teacher_network, config.teacher_width, TEACHER_SEED)
         load_weights(net, config.weights)
-        feed = self.taught(labels, pool=labels.w.nonzero()[:, 0])
         edge = self.edge(net, feed, EdgeLoss(), TEACHER_SEED)
         how = {"seed": TEACHER_SEED, "steps": config.teacher_steps, "lr": config.teacher_lr}
         return self.run(TEACHER, edge, feed, EdgeLoss(), **how)

@@ -12,7 +12,7 @@ from redistill.methods.baselines import Arm, one
 from redistill.methods.edge_loss import EdgeLoss
 from redistill.methods.frequencies import Frequencies, frequencies, over_time
 from redistill.methods.label_quality import initial_labels
-from redistill.methods.school import TEACHER, TEACHER_SEED, Learned, School
+from redistill.methods.school import Learned, School
 from redistill.methods.spectrum import SpectrumConfig
 from redistill.methods.spectrum_arms import PLAIN
 from redistill.methods.spectrum_loss import spectrum_loss
@@ -108,13 +108,7 @@ def open_school(
 
 def train_teacher(school: School) -> Learned:
     """Train the teacher on all labels, or find it trained."""
-    config = school.config
-    net = school.build(config.teacher_network, config.teacher_width, TEACHER_SEED)
-    load_weights(net, config.weights)
-    feed = lesson(school, None)
-    edge = school.edge(net, feed, EdgeLoss(), TEACHER_SEED)
-    how = {"seed": TEACHER_SEED, "steps": config.teacher_steps, "lr": config.teacher_lr}
-    return school.run(TEACHER, edge, feed, EdgeLoss(), **how)
+    return school.teacher(lesson(school, None))
 
 
 def train_arm(school: School, teacher: Learned, name: str) -> Learned:

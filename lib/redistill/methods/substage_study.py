@@ -159,8 +159,10 @@ def study_fold(
 def _teacher(school: School) -> Learned:
     """Return the teacher on the labels at hand, or on all true ones (A2)."""
     if school.config.teacher_labels == "same":
-        return school.teacher(initial_labels(school.weak, school.classes))
-    return school.teacher(true_labels(school, "a teacher that knows all labels (A2)"))
+        labels = initial_labels(school.weak, school.classes)
+    else:
+        labels = true_labels(school, "a teacher that knows all labels (A2)")
+    return school.teacher(school.taught(labels, pool=labels.w.nonzero()[:, 0]))
 
 
 def _staged_arms(school: School, name: str, found: Staged) -> dict[str, Arm]:
