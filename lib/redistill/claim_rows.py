@@ -12,21 +12,23 @@ from redistill.pairing import ENDPOINT, Contrast
 
 _FORMS = {  # keys of a claim's rows, by the one that tells their form
     "order": {"order", "endpoint"},
+    "orders": {"orders", "endpoint"},
     "gains": {"gains", "endpoint"},
     "all": {"all", "endpoint"},
     "any": {"any", "endpoint"},
     "grid": {"grid", "endpoint"},
     "test": {"test", "control", "versus", "endpoint", "against"},
 }
-_RULES = {"order": ("order",), "gains": ("ratio",), "grid": ("superiority",)}
+_RULES = {"order": ("order",), "orders": ("order",), "gains": ("ratio",), "grid": ("superiority",)}
 _CONTRAST = ("test", "control", "against", "endpoint", "margin")
 
 
 def read_rows(rows: Mapping[str, Any]) -> tuple[Contrast, ...]:
     """Return what the rows compare, in their order; of a grid its cells, row by row."""
     shared = {"endpoint": rows.get("endpoint", ENDPOINT)}
-    if "order" in rows:
-        return tuple(Contrast(a, (b,), **shared) for a, b in pairwise(rows["order"]))
+    if orders := _orders(rows):
+        pairs = (pair for order in orders for pair in pairwise(order))
+        return tuple(Contrast(a, (b,), **shared) for a, b in pairs)
     if "gains" in rows:
         return tuple(Contrast(one["test"], (one["control"],), **shared) for one in rows["gains"])
     if "grid" in rows:
@@ -38,6 +40,11 @@ def read_rows(rows: Mapping[str, Any]) -> tuple[Contrast, ...]:
     return tuple(
         Contrast(**shared | one | {"control": tuple(one.get("control", ()))}) for one in parts
     )
+
+
+def chains(rows: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return how many of the contrasts, one after another, belong to each order of the rows."""
+    return tuple(len(order) - 1 for order in _orders(rows))
 
 
 def check_rows(name: str, entry: Mapping[str, Any]) -> None:
@@ -56,8 +63,8 @@ def check_rows(name: str, entry: Mapping[str, Any]) -> None:
         if key not in _FORMS[form]:
             hint = nearest(key, _FORMS[form])
             raise ConfigError(f"claim {name}: rows with {form!r} have no {key!r}.{hint}")
-    if form == "order" and len(rows["order"]) < 2:
-        raise ConfigError(f"claim {name}: an order of {len(rows['order'])} is none; name 2 or more")
+    if form in ("order", "orders"):
+        _check_orders(name, form, rows)
     if form == "grid":
         _check_grid(name, rows["grid"], entry["direction"])
     if form in ("all", "any"):
@@ -73,6 +80,21 @@ def _parts(rows: Mapping[str, Any]) -> list[dict[str, Any]]:
     if rows.get("versus") == "each":
         return [one | {"control": (control,)} for control in rows["control"]]
     return [one]
+
+
+def _orders(rows: Mapping[str, Any]) -> list[Any]:
+    return rows["orders"] if "orders" in rows else [rows["order"]] if "order" in rows else []
+
+
+def _check_orders(name: str, form: str, rows: Mapping[str, Any]) -> None:
+    orders = _orders(rows)
+    if form == "orders" and len(orders) < 2:
+        raise ConfigError(f"claim {name}: 'orders' of {len(orders)} is none; use 'order' for one")
+    for order in orders:
+        if not isinstance(order, list):
+            raise ConfigError(f"claim {name}: {form!r} has {order!r}; give a list, [{{…}}, {{…}}]")
+        if len(order) < 2:
+            raise ConfigError(f"claim {name}: an order of {len(order)} is none; name 2 or more")
 
 
 def _check_several(name: str, form: str, parts: Any) -> None:

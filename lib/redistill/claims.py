@@ -12,7 +12,7 @@ from inspect import signature
 from typing import Any
 
 from redistill import stats
-from redistill.claim_rows import check_rows, read_rows
+from redistill.claim_rows import chains, check_rows, read_rows
 from redistill.errors import ConfigError, nearest
 from redistill.grid_rule import judge_grid
 from redistill.pairing import Comparison, Contrast, Record, comparisons
@@ -157,7 +157,8 @@ def _judge(claim: Claim, group: Sequence[Comparison]) -> Verdict:
     else:
         rule = "share" if "gains" in claim.rows else claim.rule
         need = "any" if "any" in claim.rows else "all"
-        ruling = judge(group, rule=rule, direction=claim.direction, margin=claim.margin, need=need)
+        about = {"direction": claim.direction, "margin": claim.margin, "need": need}
+        ruling = judge(group, rule=rule, chains=chains(claim.rows), **about)
     about = vars(ruling.found) | {k: v for k, v in vars(ruling).items() if k != "found"}
     return Verdict(claim=claim.id, **about)
 
@@ -178,8 +179,8 @@ def _decide(claim: Claim, one: Verdict, judged: Mapping[str, Sequence[Verdict]])
     if one.state != REPRODUCED:
         return one
     place = (one.dataset, one.world)
-    states = {
-        other: {v.state for v in judged[other] if (v.dataset, v.world) == place}
+    states = {  # quick runs beside those that count change nothing
+        other: {v.state for v in judged[other] if (v.dataset, v.world) == place} - {NOT_RUN}
         for other in claim.decided_by
     }
     if failed := [other for other, found in states.items() if NOT_REPRODUCED in found]:

@@ -6,7 +6,7 @@ averaged first, since folds share training clips and are not independent (spec c
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
@@ -125,6 +125,16 @@ def comparisons(
         for where in sorted(table)
     )
     return tuple(tuple(group) for group in found if group[0].pairs)
+
+
+def agreement(group: Sequence[Comparison], sign: int) -> Comparison:
+    """One number a run: 1.0 if every contrast has the sign claimed there, else 0.0."""
+    pairs = []
+    for run in zip(*(found.pairs for found in group), strict=True):
+        agree = float(all(sign * pair.difference > 0 for pair in run))
+        names = tuple(dict.fromkeys(name for pair in run for name in pair.runs))
+        pairs.append(Pair(run[0].data_seed, run[0].seed, agree, 0.0, run[0].folds, names))
+    return replace(group[0], name="", pairs=tuple(pairs))
 
 
 def _values(

@@ -1,7 +1,7 @@
 """The rules of the ledger: what runs say about one claim (spec claims, "How a verdict").
 
 A claim is one contrast (test minus control in each independent run) or several.  Where all must
-hold (against each of its controls, or between neighbours of an order) they make an
+hold (against each of its controls, or between neighbours of one order or several) they make an
 intersection-union test: p is the largest of them, and the weakest contrast speaks for the claim.
 Where any will do they make a union-intersection test: p is the smallest after Holm's correction,
 and the strongest speaks; the claim is refuted only if each of them is.
@@ -9,10 +9,11 @@ and the strongest speaks; the claim is refuted only if each of them is.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from statistics import fmean
 
 from redistill import stats
-from redistill.pairing import Comparison, Pair
+from redistill.pairing import Comparison, agreement
 
 REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"
@@ -40,7 +41,13 @@ class Ruling:
 
 
 def judge(
-    group: Sequence[Comparison], *, rule: str, direction: str, margin: float, need: str = "all"
+    group: Sequence[Comparison],
+    *,
+    rule: str,
+    direction: str,
+    margin: float,
+    need: str = "all",
+    chains: Sequence[int] = (),
 ) -> Ruling:
     """Judge a claim by its contrasts, which hold the same runs in the same order.
 
@@ -48,16 +55,17 @@ def judge(
         group: one contrast or more; for "order" the neighbours, first against second and so on.
         rule: "superiority" (the whole interval lies on the side claimed), "equivalence" (two
             one-sided tests), "order" (superiority of all neighbours, and Page's permutation test
-            of the trend within runs), "ratio" (the whole interval lies beyond the margin) or
+            of each trend within runs), "ratio" (the whole interval lies beyond the margin) or
             "share" (see `_share`).
         direction: sign claimed, "greater" or "less".
         margin: smallest effect of interest, tolerance, or the bound of a ratio or share; of the
             contrasts that have none of their own.
         need: "all" of the contrasts, or "any" (rules "superiority", "equivalence", "ratio").
+        chains: of rule "order" with several orders, how many neighbours each has in its turn.
     """
     sign = -1 if direction == "less" else 1
     if rule == "share":
-        return _share(_agreement(group, sign), margin)
+        return _share(agreement(group, sign), margin)
     among = 1 if need == "any" else len(group)
     parts = [_one(found, rule, sign, margin, among) for found in group]
     if need == "any":
@@ -67,12 +75,22 @@ def judge(
         worst = replace(worst, runs_needed=_most(parts, worst.state))
     if worst.p is None:
         return worst
-    trend = _trend(group, sign) if rule == "order" else 0.0
-    worst = replace(worst, p=max(trend, *(part.p for part in parts), 0.0))
-    if worst.state == REPRODUCED and trend >= ALPHA:
-        why = f"neighbours differ as claimed, but ranks within runs show no trend (p = {trend:.2g})"
-        return replace(worst, state=INCONCLUSIVE, why=why, runs_needed=1)
-    return worst
+    worst = replace(worst, p=max(part.p for part in parts))
+    return _rising(worst, parts, sign, chains or (len(parts),)) if rule == "order" else worst
+
+
+def _rising(worst: Ruling, parts: Sequence[Ruling], sign: int, chains: Sequence[int]) -> Ruling:
+    """Let orders hold only if each has its trend within runs; the weakest trend counts."""
+    rest = iter(parts)
+    orders = [list(islice(rest, length)) for length in chains]
+    trends = [_trend([part.found for part in order], sign) for order in orders]
+    trend = max(trends)
+    p = max(worst.p, trend)
+    if worst.state != REPRODUCED or trend < ALPHA:
+        return replace(worst, p=p)
+    weakest = max(orders[trends.index(trend)], key=lambda part: part.p)
+    why = f"neighbours differ as claimed, but ranks within runs show no trend (p = {trend:.2g})"
+    return replace(weakest, state=INCONCLUSIVE, why=why, p=p, runs_needed=1)
 
 
 def _any(parts: Sequence[Ruling], sign: int) -> Ruling:
@@ -131,7 +149,9 @@ def _superior(data: Sequence[float], margin: float, among: int) -> tuple[str, st
         return REPRODUCED, f"the whole interval lies on the side claimed{small}", p
     if wide_high < 0:
         return NOT_REPRODUCED, "the whole interval lies on the other side", p
-    if wide_high < margin or wide_high == wide_low:
+    if wide_high == wide_low:
+        return NOT_REPRODUCED, "there is no difference in any run", p
+    if wide_high < margin:
         return NOT_REPRODUCED, f"any effect is smaller than the margin of {margin:g}", p
     return INCONCLUSIVE, "the interval holds both no effect and an effect of interest", p
 
@@ -184,16 +204,6 @@ def _share(found: Comparison, margin: float) -> Ruling:
     needed = stats.runs_for_share(right, n, margin=margin, chance=CHANCE)
     more = None if needed is None else needed - n
     return Ruling(**about, state=INCONCLUSIVE, why=why, p=p, runs_needed=more)
-
-
-def _agreement(group: Sequence[Comparison], sign: int) -> Comparison:
-    """One number a run: 1.0 if every contrast has the sign claimed there, else 0.0."""
-    pairs = []
-    for run in zip(*(found.pairs for found in group), strict=True):
-        agree = float(all(sign * pair.difference > 0 for pair in run))
-        names = tuple(dict.fromkeys(name for pair in run for name in pair.runs))
-        pairs.append(Pair(run[0].data_seed, run[0].seed, agree, 0.0, run[0].folds, names))
-    return replace(group[0], name="", pairs=tuple(pairs))
 
 
 def _trend(group: Sequence[Comparison], sign: int) -> float:

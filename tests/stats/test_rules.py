@@ -58,6 +58,9 @@ def test_p_of_an_intersection_is_the_largest_of_its_tests():
     theirs = [scipy_stats.ttest_1samp(mean + SPREAD, 0).pvalue for mean in means]
     assert each(*means).p == pytest.approx(max(theirs))
     assert each(0.9, -0.7).p == 1
+    found = judge([contrast(0.2 + 0.5 * SPREAD), contrast(4 * SPREAD - 0.1)],
+                  rule="superiority", direction="greater", margin=1.0)  # fmt: skip
+    assert (found.state, found.p) == ("not reproduced", 1)  # which refutes has a smaller one
 
 
 def test_direction_less_mirrors_every_verdict():
