@@ -43,6 +43,8 @@ bench: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_video
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_exits
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_spectrum
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_curvature
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_landscape
 
 notebooks: .venv/ready
 	$(BIN)/python tests/store_outputs.py
