@@ -34,6 +34,12 @@ def param(
     return field(default=default, metadata=about)
 
 
+def as_in(config: type, name: str) -> Any:
+    """Return a field like that called ``name`` of another config class: default, help, bounds."""
+    known = next(one for one in fields(config) if one.name == name)
+    return field(default=known.default, metadata=known.metadata)
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One parameter of a config class, as messages, tables and checks need it."""

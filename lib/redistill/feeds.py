@@ -1,7 +1,7 @@
 """From the split of a data set to the feeds of its networks: decoded once, or as needed."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -109,6 +109,17 @@ def open_feeds(
     return Feeds(**parts, split=split, dropped=dropped)
 
 
+def centred(
+    clips: Sequence[Clip], settings: Settings, *, modalities: tuple[str, ...] = MODALITIES
+) -> dict[str, Feed]:
+    """Return clips as validation clips are seen, in the middle and unmirrored, by modality."""
+    loader = _loader("val", settings, flip=False, modalities=modalities)
+    pictures = bank(
+        ClipDataset(clips, loader, views=1), workers=settings.workers, on_bad=settings.on_bad
+    )
+    return _by_modality(pictures, loader)
+
+
 def open_streams(
     split: Split,
     settings: Settings,
@@ -163,8 +174,8 @@ def _loader(
     *,
     flip: bool | tuple[int, ...],
     modalities: tuple[str, ...],
-    protocol: str,
-    sampling: str,
+    protocol: str = "1x1",
+    sampling: str = "grid",
 ) -> ClipLoader:
     return ClipLoader(
         size=settings.size,

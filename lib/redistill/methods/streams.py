@@ -66,6 +66,22 @@ def phase(modality: str, config: ProgressiveConfig, *, device: str) -> Phase:
     return Phase(name=modality, amp=device == "cuda", **shared)
 
 
+def train_stream(
+    modality: str,
+    config: ProgressiveConfig,
+    feeds: Feeds,
+    *,
+    classes: int,
+    device: str,
+    tick: Tick | None = None,
+) -> Trained:
+    """Train the network of one modality, or find it trained; arguments as ``train_streams``."""
+    show = (lambda line: tick(modality, line)) if tick else None
+    net = stream(modality, config, classes=classes)
+    settings = phase(modality, config, device=device)
+    return run_phase(settings, net, feeds.train[modality], val=feeds.val[modality], tick=show)
+
+
 def train_streams(
     config: ProgressiveConfig, feeds: Feeds, *, classes: int, device: str, tick: Tick | None = None
 ) -> dict[str, Trained]:
@@ -78,12 +94,5 @@ def train_streams(
         device: ``cpu`` or ``cuda``.
         tick: called with the modality and each line of the journal.
     """
-    trained = {}
-    for modality in MODALITIES:
-        show = (lambda line, name=modality: tick(name, line)) if tick else None
-        net = stream(modality, config, classes=classes)
-        settings = phase(modality, config, device=device)
-        trained[modality] = run_phase(
-            settings, net, feeds.train[modality], val=feeds.val[modality], tick=show
-        )
-    return trained
+    about = {"classes": classes, "device": device, "tick": tick}
+    return {modality: train_stream(modality, config, feeds, **about) for modality in MODALITIES}

@@ -84,6 +84,48 @@ class Exits(nn.Module):
         return torch.stack([ic(x) for ic, x in zip(self.ics, features, strict=True)], dim=1)
 
 
+class LoneExit(nn.Module):
+    """One classifier of one arm as a network by itself.
+
+    Args:
+        ic: classifiers of several arms after one stage; what is made of them is a copy.
+        arm: which of them.
+        trunk: the network they sit on, to see the loss of this exit as a function of the trunk's
+            weights too; None: the network begins at the features.
+        stage: path of the stage it reads, where there is a trunk.
+
+    Shapes:
+        Features ``(B, S, C, h, w)``, or what the trunk takes, to clip logits ``(B, K)``.
+    """
+
+    def __init__(
+        self, ic: InternalClassifier, arm: int, *, trunk: nn.Module | None = None, stage: str = ""
+    ) -> None:
+        super().__init__()
+        inner, channels, side, _ = ic.conv.weight.shape
+        inner //= ic.arms
+        alone = InternalClassifier(channels, inner, len(ic.start), kernel=side)
+        own = slice(arm * inner, (arm + 1) * inner)
+        for name, tensor in alone.state_dict().items():
+            given = ic.state_dict()[name]
+            if name.startswith(("conv.", "bn.")) and given.ndim:
+                given = given[own]
+            elif name in ("weight", "learns"):
+                given = given[arm : arm + 1]
+            elif name == "bias":
+                given = given.view(ic.arms, -1)[arm]
+            tensor.copy_(given)
+        self.ic = alone.to(ic.conv.weight)
+        self.trunk, self.stage = trunk, stage
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return clip logits ``(B, K)``."""
+        if self.trunk is not None:
+            (x,), _ = stage_features(self.trunk, x, (self.stage,))
+        return self.ic(x)[0]
+
+
 def ic_plan(net: ResNet) -> tuple[tuple[int, int, int], ...]:
     """Return (channels, inner channels, kernel) of the three ICs of a ResNet (spec 3.1)."""
     width = net.conv1.out_channels
