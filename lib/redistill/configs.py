@@ -14,6 +14,7 @@ CONFIGS: Mapping[str, str] = {
     "substage": "redistill.methods.substage:SubstageConfig",
     "spectrum": "redistill.methods.spectrum:SpectrumConfig",
     "progressive": "redistill.methods.progressive:ProgressiveConfig",
+    "flatness": "redistill.methods.flatness:FlatnessConfig",
 }
 
 

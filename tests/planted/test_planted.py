@@ -207,6 +207,42 @@ DEFECTS = {
         "pass",
         "tests/train/test_live_feed.py -k mirrored",
     ),
+    "products that forget a batch's share of the clips": (
+        "curvature/product.py",
+        "share = len(labels) / self.loss.clips",
+        "share = 1 / len(self.loss.batches)",
+        "tests/nets/test_lone_exit.py -k slope_of_its_gradient",
+    ),
+    "residuals of eigenvalues not recomputed": (
+        "curvature/eigen.py",
+        "images = [product(vector) for vector in vectors.T]",
+        "images = list((vectors * values).T)",
+        "tests/curvature/test_curvature_eigen.py -k near_to_an_eigenvalue",
+    ),
+    "a trace deflated without its projection": (
+        "curvature/trace.py",
+        "outside = z - self.basis @ (self.basis.T @ z)",
+        "outside = z",
+        "tests/curvature/test_curvature_trace.py -k leaves_nothing_to_chance",
+    ),
+    "filters measured by their sum": (
+        "curvature/scale.py",
+        "rows.square().mean(1, keepdim=True)",
+        "rows.square().sum(1, keepdim=True)",
+        "tests/curvature/test_curvature_scale.py -k own_root_mean_square",
+    ),
+    "equal loss read from the wrong rung": (
+        "methods/equal_loss.py",
+        "self.way * (quantity(self.high) - low)",
+        "(1 - self.way) * (quantity(self.high) - low)",
+        "tests/methods/test_equal_loss.py -k linear_in_the_loss",
+    ),
+    "the Hessian of validation clips": (
+        "methods/flatness_study.py",
+        "spread(feeds.split.train,",
+        "spread(feeds.split.val,",
+        "tests/methods/test_flatness_study.py -k no_others",
+    ),
 }
 
 
