@@ -28,8 +28,9 @@ print(headline("G1"))
 # | `1_substage_kd` | few labels, a teacher, cascades of three kinds of knowledge; and what could explain their gain |
 # | `2_spectrum_kd` | what a student can learn of the frequencies of its teacher, in time and in kernels |
 # | `3_progressive_kd` | compressed video taken apart; a network for each part; their fusion |
+# | `4_flatness` | how sharp the minima of those networks are, and whether it matters |
 #
-# The notebook of the third paper follows; what is not here is not claimed.
+# What is not here is not claimed.
 
 # %% tags=["parameters"]
 profile = "quick"  # set of defaults
