@@ -45,7 +45,7 @@ def two_minima() -> tuple[Figure, pd.DataFrame]:
     """
     lines = []
     for curvature in CURVATURES:
-        for w in np.linspace(-1, 1, 17) * (2 * TOP / curvature) ** 0.5:
+        for w in np.linspace(-1, 1, 13) * (2 * TOP / curvature) ** 0.5:
             for loss, shift in (("training", 0), ("test", SHIFT)):
                 lines.append((curvature, loss, w + shift, curvature * w * w / 2))
     table = rounded(pd.DataFrame(lines, columns=["curvature", "loss", "weight", "value"]))

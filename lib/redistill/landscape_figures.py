@@ -39,6 +39,16 @@ def surface_table(surfaces: Mapping[str, Surface]) -> pd.DataFrame:
     )
 
 
+def square(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the losses of ``surface_table`` as squares, a line for each a, a column for each b.
+
+    The same numbers in a quarter of the room, for a notebook that keeps them.
+    """
+    wide = table.pivot(index=["modality", "a"], columns="b", values="loss")
+    wide.columns = [f"b = {b:.4g}" for b in wide.columns]
+    return wide.reset_index()
+
+
 def slices_table(named: Mapping[str, Sequence[Surface]]) -> pd.DataFrame:
     """Return the mean over directions, and the least and the largest, at every step.
 
@@ -77,7 +87,7 @@ def surfaces(table: pd.DataFrame, *, top: float | None = None) -> Figure:
     low = table["loss"].min()
     levels = np.linspace(low, top, 13)
     modalities = table["modality"].unique()
-    figure = plt.figure(figsize=(6.5, 4.2))
+    figure = plt.figure(figsize=(6, 3.8))
     cells = figure.add_gridspec(2, len(modalities), height_ratios=(1.3, 1))
     flat: list[Axes] = []
     for column, modality in enumerate(modalities):
@@ -89,6 +99,27 @@ def surfaces(table: pd.DataFrame, *, top: float | None = None) -> Figure:
         drawn = _from_above(flat[-1], grid, levels)
         flat[-1].label_outer()
     upright.set_zlabel("loss", fontsize=8, labelpad=-8)  # of all: it would lie on a neighbour
+    return _scaled(figure, flat, drawn, top)
+
+
+def contours(table: pd.DataFrame, *, top: float | None = None) -> Figure:
+    """Draw the surfaces of several modalities in one scale, from above alone.
+
+    Args:
+        table: of ``surface_table``.
+        top: the height at which the loss is cut; none: that of ``common_top``.
+    """
+    top = top or common_top(table)
+    levels = np.linspace(table["loss"].min(), top, 13)
+    groups = table.groupby("modality", sort=False)
+    figure, flat = plt.subplots(1, len(groups), figsize=(6, 2.1), sharey=True)
+    for axis, (modality, rows) in zip(flat, groups, strict=True):
+        drawn = _from_above(axis, rows.pivot(index="b", columns="a", values="loss"), levels)
+        axis.set_title(NAMES[modality])
+    return _scaled(figure, flat, drawn, top)
+
+
+def _scaled(figure: Figure, flat: Sequence[Axes], drawn: QuadContourSet, top: float) -> Figure:
     flat[0].set_ylabel("along $d_2$")
     bar = figure.colorbar(drawn, ax=flat, aspect=14, pad=0.02, format="%.2g")
     bar.set_label(f"loss, cut at {top:.3g}")
@@ -104,7 +135,7 @@ def common_top(table: pd.DataFrame) -> float:
 def _upright(axis: Axes, grid: pd.DataFrame, low: float, top: float) -> None:
     a, b = np.meshgrid(grid.columns, grid.index)
     look = {"cmap": MAP, "vmin": low, "vmax": top, "linewidth": 0.15, "edgecolor": "0.3"}
-    axis.plot_surface(a, b, grid.to_numpy(), rcount=len(a), ccount=len(a.T), **look)
+    axis.plot_surface(a, b, grid.fillna(top).to_numpy(), rcount=len(a), ccount=len(a.T), **look)
     axis.set(zlim=(low, top))
     axis.view_init(**CAMERA)
     axis.set_box_aspect((1, 1, 0.8), zoom=1.12)
@@ -115,8 +146,8 @@ def _upright(axis: Axes, grid: pd.DataFrame, low: float, top: float) -> None:
 
 
 def _from_above(axis: Axes, grid: pd.DataFrame, levels: np.ndarray) -> QuadContourSet:
-    # Beyond the last level is one colour; a loss that is no number has it too.
-    finite = grid.clip(upper=10 * levels[-1])
+    # Beyond the last level is one colour; a loss that is no number, or missing, has it too.
+    finite = grid.clip(upper=10 * levels[-1]).fillna(10 * levels[-1])
     drawn = axis.contourf(grid.columns, grid.index, finite, levels, cmap=MAP, extend="max")
     axis.contour(grid.columns, grid.index, finite, levels, colors="white", linewidths=0.3)
     axis.plot(0, 0, "+", color="white", markersize=6)
@@ -132,7 +163,7 @@ def slices(table: pd.DataFrame, *, top: float | None = None) -> Figure:
         top: where the axis of the loss ends; none: at that of ``common_top``.
     """
     top = top or common_top(table)
-    figure, axes = plt.subplots(1, 2, figsize=(6.5, 2.9))
+    figure, axes = plt.subplots(1, 2, figsize=(6, 2.9))
     for modality, rows in table.groupby("modality", sort=False):
         look = LOOK[modality] | {"markersize": 3, "markevery": max(1, len(rows) // 12)}
         for axis, column, unit in zip(axes, ("loss", "accuracy"), (1, 100), strict=True):
@@ -159,7 +190,7 @@ def lines(table: pd.DataFrame, *, ends: tuple[str, str]) -> Figure:
         table: of ``lines_table``.
         ends: what stands at 0 and at 1.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(6.5, 2.9))
+    figure, axes = plt.subplots(1, 2, figsize=(6, 2.9))
     for index, (name, rows) in enumerate(table.groupby("line", sort=False)):
         look = {"color": CYCLE[index % len(CYCLE)], "marker": MARKS[index % len(MARKS)]}
         look |= {"markersize": 3, "markevery": max(1, len(rows) // 12)}

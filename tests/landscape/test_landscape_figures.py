@@ -147,3 +147,20 @@ def test_figures_draw_without_a_word():
     for figure in drawn:
         figure.canvas.draw()
         assert figure.get_size_inches()[0] <= 6.5
+
+
+def test_squares_hold_the_same_losses():
+    table = figures.surface_table({"mv": plane(1.0), "iframe": plane(2.0)})
+    wide = figures.square(table)
+    for row in table.itertuples():
+        line = wide[(wide["modality"] == row.modality) & (wide["a"] == row.a)]
+        assert line[f"b = {row.b:.4g}"].item() == row.loss
+    assert len(wide) * (wide.shape[1] - 2) == len(table)
+
+
+def test_seen_from_above_with_and_without_numbers_that_are_missing():
+    table = figures.surface_table({"mv": plane(1.0), "iframe": plane(2.0)})
+    table.loc[3, "loss"] = float("nan")
+    figure = figures.contours(table)
+    assert [axis.get_title() for axis in figure.axes[:2]] == ["motion", "I-frame"]
+    assert len(figure.axes) == 3  # one scale for both
