@@ -12,6 +12,7 @@ from redistill.errors import ConfigError
 from redistill.methods.equal_loss import Between
 from redistill.methods.flatness_study import COMPARED, Flatness
 from redistill.methods.solutions import IC, SAME, Solution, score
+from redistill.sharpness import Eigenvalue
 
 MEASURES = {  # column -> what it is
     "trace": "trace",
@@ -36,7 +37,7 @@ def ends(fold: Flatness) -> pd.DataFrame:
 
 def _line(fold: Flatness, one: Solution) -> dict[str, Any]:
     sharp = fold.of(one)
-    top = sharp.top[0]
+    top = sharp.top[0] if sharp.top else Eigenvalue(math.nan, math.nan, math.nan)
     return {
         **dict(zip(_PLACE, one.place, strict=True)),
         "weights": sharp.weights,

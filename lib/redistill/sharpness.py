@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from redistill.checkpoint import load_checkpoint, save_checkpoint
-from redistill.curvature.eigen import Eigenpairs, eigenpairs
+from redistill.curvature.eigen import LOOK, Eigenpairs, eigenpairs
 from redistill.curvature.kept import rows
 from redistill.curvature.loss import Loss
 from redistill.curvature.product import Product
@@ -65,7 +65,7 @@ def measure(loss: Loss, *, top: int, probes: int, full: bool = True) -> Sharpnes
 
     Args:
         loss: at the weights as they are; not a bit of the network changes.
-        top: eigenvalues wanted.
+        top: eigenvalues wanted; 0: none, and a trace that is not deflated.
         probes: random vectors of the trace.
         full: the largest eigenvalue of D H D as well, the traces of the stages, and a look for
             eigenvalues that are missing among the largest.
@@ -90,9 +90,11 @@ def _measured(loss: Loss, *, top: int, probes: int, full: bool) -> dict[str, Any
     scale = filter_scale(loss)
     also = {RELATIVE: scale.square()} | (_stages(loss) if full else {})
     with Product(loss) as product:
-        pairs = eigenpairs(product, top) if full else eigenpairs(product, top, look=0)
+        pairs = eigenpairs(product, top, look=LOOK if full else 0) if top else None
         found = trace(product, probes=probes, pairs=pairs, also=also, folder=kept(loss))
-    products = pairs.products + found.products  # those found in the folder among them
+    products = (
+        pairs.products if pairs else 0
+    ) + found.products  # those found in the folder among them
     relative = None
     if full:
         save_checkpoint(_steepest(loss), {"vectors": pairs.vectors.T[:2].float()}, {})
@@ -102,12 +104,12 @@ def _measured(loss: Loss, *, top: int, probes: int, full: bool) -> dict[str, Any
     return {
         "weights": loss.size,
         "loss": loss.measure()[0],
-        "top": _values(pairs),
+        "top": _values(pairs) if pairs else [],
         "trace": asdict(found.interval),
         "needed": found.needed,
         "relative_top": _values(relative)[0] if relative else None,
         "also": {name: asdict(interval) for name, interval in found.also.items()},
-        "certified": all(pairs.certified) and (relative is None or all(relative.certified)),
+        "certified": all(all(each.certified) for each in (pairs, relative) if each),
         "products": products,
     }
 

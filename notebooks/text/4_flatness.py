@@ -68,6 +68,7 @@ sample = None          # training clips on which the training loss is read
 hessian_clips = None   # of these, clips that the Hessian is of
 hessian_batch = None   # clips in a batch of the Hessian
 top = None             # eigenvalues of each network
+top_everywhere = None  # the largest eigenvalue of classifiers and shorter trainings too
 probes = None          # random vectors of a trace
 density_steps = None   # Lanczos steps of a density
 density_probes = None  # random vectors of a density
@@ -196,9 +197,10 @@ for row in nets.itertuples():
     record("train_loss", row.train_loss, atol=0.8, **where)
     record("trace", row.trace, rtol=1.5, **where)
     record("trace_half_interval", (row.trace_high - row.trace_low) / 2, free=True, **where)
-    record("top", row.top, rtol=1.5, **where)
+    if row.top == row.top:  # not measured everywhere in a quick run
+        record("top", row.top, rtol=1.5, **where)
     record("relative_trace", row.relative, rtol=2, **where)
-record("certified", bool(ends["certified"].all()), of=f"{len(ends)} solutions")
+record("certified", bool(ends["certified"].all()), of="all eigenvalues")
 
 # %%
 top = flatness_tables.rounded(flatness_tables.eigenvalues(found))

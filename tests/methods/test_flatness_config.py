@@ -19,8 +19,8 @@ from redistill.modality import MODALITIES
 
 OURS, THEIRS = parameters_of(FlatnessConfig), parameters_of(ProgressiveConfig)
 OWN = {  # settings of the measuring, which notebook 3 does not know
-    "same_depth", "rungs", "sample", "hessian_clips", "hessian_batch", "top", "probes",
-    "density_steps", "density_probes", "grid", "directions", "reach", "reestimate",
+    "same_depth", "rungs", "sample", "hessian_clips", "hessian_batch", "top", "top_everywhere",
+    "probes", "density_steps", "density_probes", "grid", "directions", "reach", "reestimate",
 }  # fmt: skip
 FEWER = {"arms"}  # of longer profiles: notebook 4 does not measure all of them
 ELSEWHERE = {"released", "team", "wise_arm"}  # train nothing that notebook 4 looks at
@@ -173,7 +173,7 @@ def test_the_bounds_of_clips_and_rungs_themselves_are_allowed():
         ({"sample": 1}, "at least 2"),
         ({"hessian_clips": 1}, "at least 2"),
         ({"top": 51}, "at most 50"),
-        ({"top": 0}, "at least 1"),
+        ({"top": 1}, "at least 2"),
         ({"probes": 1}, "at least 2"),
         ({"density_steps": 1}, "at least 2"),
         ({"grid": 2}, "at least 3"),

@@ -121,3 +121,13 @@ def test_measuring_changes_no_bit_of_a_network(ends):
     assert all(torch.equal(x, before[name]) for name, x in loss.net.state_dict().items())
     assert [(w.requires_grad, w.grad) for w in loss.net.parameters()] == modes
     assert not any(part.training for part in loss.net.modules())
+
+
+def test_without_eigenvalues_the_trace_is_plain(ends):
+    loss = ends["mv", "ic", "ce", 2].loss
+    plain = measure(loss, top=0, probes=PROBES, full=False)
+    deflated = measure(loss, top=1, probes=PROBES, full=False)
+    assert plain.top == ()
+    assert plain.certified
+    assert plain.products == PROBES < deflated.products
+    assert plain.trace.low <= deflated.trace.mean <= plain.trace.high

@@ -30,6 +30,7 @@ class FlatnessConfig(ClipsConfig):
             "sample": 600,
             "hessian_clips": 60,
             "top": 5,
+            "top_everywhere": True,
             "probes": 30,
             "density_steps": 40,
             "density_probes": 3,
@@ -56,6 +57,7 @@ class FlatnessConfig(ClipsConfig):
             "hessian_clips": 505,
             "hessian_batch": 32,
             "top": 5,
+            "top_everywhere": True,
             "probes": 50,
             "density_steps": 80,
             "density_probes": 5,
@@ -80,7 +82,7 @@ class FlatnessConfig(ClipsConfig):
     arms: tuple[str, ...] = as_in(ProgressiveConfig, "arms")
     ic_steps: int = as_in(ProgressiveConfig, "ic_steps")
     rungs: tuple[float, ...] = param(
-        (1 / 2,), help="shares of the steps, to compare at equal loss", low=0.01, high=0.99
+        (1 / 3,), help="shares of the steps, to compare at equal loss", low=0.01, high=0.99
     )
     batch: int = as_in(ProgressiveConfig, "batch")
     lr: float = as_in(ProgressiveConfig, "lr")
@@ -89,6 +91,9 @@ class FlatnessConfig(ClipsConfig):
     hessian_clips: int = param(12, help="of these, clips that the Hessian is of", low=2)
     hessian_batch: int = param(64, help="clips in a batch of the Hessian", low=1)
     top: int = param(2, help="eigenvalues of each network", low=2, high=50)
+    top_everywhere: bool = param(
+        False, help="the largest eigenvalue of classifiers and shorter trainings too"
+    )
     probes: int = param(6, help="random vectors of a trace", low=2)
     density_steps: int = param(10, help="Lanczos steps of a density", low=2)
     density_probes: int = param(2, help="random vectors of a density", low=2)

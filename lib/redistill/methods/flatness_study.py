@@ -108,7 +108,7 @@ def _measured(config: FlatnessConfig, solutions: Iterable[Solution], line: Line)
         name = one.loss.key()
         if name not in known:  # a network of notebook 3 may be one of the networks of one depth
             full = one.network == SAME and one.share == 1.0
-            top = config.top if full else 1
+            top = config.top if full else int(config.top_everywhere)
             known[name] = measure(one.loss, top=top, probes=config.probes, full=full)
         sharp[key] = known[name]
     return sharp
