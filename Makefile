@@ -2,7 +2,7 @@
 # Needed: make, and Python 3.11 or newer with its venv module.  All else goes into .venv.
 #
 #   make reproduce   run all notebooks (profile quick) and build reports/index.html
-#   make test        all tests, the notebooks' outputs among them (about 8 minutes on 2 cores)
+#   make test        all tests, the notebooks' outputs among them (about 10 minutes on 2 cores)
 #   make lab         JupyterLab in the notebooks folder
 #   make bench       speed, as ratios of two things measured in one run
 #   make notebooks   run the notebooks and store their outputs (after changing one)
