@@ -12,7 +12,7 @@ from redistill.errors import ConfigError
 from redistill.methods.equal_loss import Between
 from redistill.methods.flatness_study import COMPARED, Flatness
 from redistill.methods.solutions import IC, SAME, Solution, score
-from redistill.sharpness import Eigenvalue
+from redistill.sharpness import Eigenvalue, Sharpness
 
 MEASURES = {  # column -> what it is
     "trace": "trace",
@@ -36,12 +36,16 @@ def ends(fold: Flatness) -> pd.DataFrame:
 
 
 def _line(fold: Flatness, one: Solution) -> dict[str, Any]:
-    sharp = fold.of(one)
+    curvature = _curvature(fold.of(one))
+    weights = curvature.pop("weights")
+    place = dict(zip(_PLACE, one.place, strict=True))
+    return {**place, "weights": weights, **_scores(fold, one), **curvature}
+
+
+def _curvature(sharp: Sharpness) -> dict[str, Any]:
     top = sharp.top[0] if sharp.top else Eigenvalue(math.nan, math.nan, math.nan)
     return {
-        **dict(zip(_PLACE, one.place, strict=True)),
         "weights": sharp.weights,
-        **_scores(fold, one),
         "trace": sharp.trace.mean,
         "trace_low": sharp.trace.low,
         "trace_high": sharp.trace.high,
@@ -97,7 +101,7 @@ def _reader(fold: Flatness, name: str) -> Callable[[Solution], float]:
 
 
 def _log(fold: Flatness, place: Between, name: str) -> float:
-    return place.read(lambda one: log10(_line(fold, one)[name]))
+    return place.read(lambda one: log10(_curvature(fold.of(one))[name]))
 
 
 def log10(value: float) -> float:

@@ -20,6 +20,7 @@ from redistill.source import source_hash
 from redistill.stats import Interval
 
 RELATIVE = "relative"
+STEEPEST = "steepest.safetensors"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def measure(loss: Loss, *, top: int, probes: int, full: bool = True) -> Sharpnes
             eigenvalues that are missing among the largest.
     """
     options = {"top": top, "probes": probes, "full": full}
-    (row,) = rows(kept(loss), "sharpness", options, 1, lambda _: _measured(loss, **options))
+    folder = kept(loss)
+    (row,) = rows(folder, "sharpness", options, 1, lambda _: _measured(loss, folder, **options))
     return Sharpness(
         weights=row["weights"],
         loss=row["loss"],
@@ -86,18 +88,18 @@ def measure(loss: Loss, *, top: int, probes: int, full: bool = True) -> Sharpnes
     )
 
 
-def _measured(loss: Loss, *, top: int, probes: int, full: bool) -> dict[str, Any]:
+def _measured(loss: Loss, folder: Path, *, top: int, probes: int, full: bool) -> dict[str, Any]:
     scale = filter_scale(loss)
     also = {RELATIVE: scale.square()} | (_stages(loss) if full else {})
     with Product(loss) as product:
         pairs = eigenpairs(product, top, look=LOOK if full else 0) if top else None
-        found = trace(product, probes=probes, pairs=pairs, also=also, folder=kept(loss))
-    products = (
-        pairs.products if pairs else 0
-    ) + found.products  # those found in the folder among them
+        found = trace(product, probes=probes, pairs=pairs, also=also, folder=folder)
+    products = found.products  # those found in the folder among them
+    if pairs:
+        products += pairs.products
     relative = None
     if full:
-        save_checkpoint(_steepest(loss), {"vectors": pairs.vectors.T[:2].float()}, {})
+        save_checkpoint(folder / STEEPEST, {"vectors": pairs.vectors.T[:2].float()}, {})
         with Product(loss, scale=scale) as product:
             relative = eigenpairs(product, 1)
         products += relative.products
@@ -121,11 +123,7 @@ def _values(pairs: Eigenpairs) -> list[tuple[float, float, float]]:
 
 def steepest(loss: Loss) -> Tensor:
     """Return the vectors (2, n) of the largest eigenvalues of a loss measured in full."""
-    return load_checkpoint(_steepest(loss))[0]["vectors"]
-
-
-def _steepest(loss: Loss) -> Path:
-    return kept(loss) / "steepest.safetensors"
+    return load_checkpoint(kept(loss) / STEEPEST)[0]["vectors"]
 
 
 def kept(loss: Loss) -> Path:

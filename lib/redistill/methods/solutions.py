@@ -108,8 +108,8 @@ class Workshop:
         return {"classes": self.classes, "device": self.device, "tick": self.line.epoch}
 
     def _solution(self, net: nn.Module, modality: str, network: str, share: float) -> Solution:
-        clips = self.sample[modality]
-        batches = list(_first(clips, self.config.hessian_clips).inorder(batch=self._batch))
+        clips, size = self.sample[modality], self.config.hessian_batch
+        batches = list(_first(clips, self.config.hessian_clips).inorder(batch=size))
         shown = [(b.ready(self.device), b.labels.to(self.device)) for b in batches]
         logits = predict(net, clips, device=self.device)
         return Solution(
@@ -120,10 +120,6 @@ class Workshop:
             train=score(logits, clips.labels),
             test=predict(net, self.feeds.test[modality], device=self.device),
         )
-
-    @property
-    def _batch(self) -> int:
-        return self.config.hessian_batch
 
 
 def gather(sample: Sequence[Clip], config: FlatnessConfig, **shared: object) -> Workshop:
