@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 import torch
 from torch import Tensor, nn
 
 from redistill.feed import Feed, shuffled, steps
 from redistill.files import sha256_json
+from redistill.hashes import sha256_tensors
 from redistill.methods.arms import OWN
 from redistill.nets.exits import STAGES, stage_features
 from redistill.predict import evaluating
@@ -103,7 +103,7 @@ def feature_feeds(
     """
     found = {m: _features(net, feeds[m], device=device, paths=paths) for m, net in nets.items()}
     logits = {modality: z for modality, (_, z) in found.items()}
-    known = {name: sha256(z.numpy()).hexdigest() for name, z in logits.items()}
+    known = {name: sha256_tensors([z]) for name, z in logits.items()}
     return {
         modality: FeatureFeed(
             features=stages,

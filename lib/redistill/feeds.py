@@ -1,6 +1,5 @@
 """From the split of a data set to the feeds of its networks: decoded once, or as needed."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,6 +10,7 @@ import torch
 from redistill.errors import ConfigError
 from redistill.feed import Feed
 from redistill.files import sha256_json
+from redistill.hashes import sha256_tensors
 from redistill.modality import INPUTS, MODALITIES
 from redistill.stream_feed import StreamFeed, stream_manifest
 from redistill.video.bank import ViewBank, bank
@@ -220,8 +220,7 @@ def _by_modality(pictures: ViewBank, loader: ClipLoader) -> dict[str, Feed]:
     labels = pictures.labels
     feeds = {}
     for modality, views in pictures.views.items():
-        content = hashlib.sha256(views.contiguous().numpy())
-        parts, turning = [content.hexdigest(), labels.tolist(), names], {}
+        parts, turning = [sha256_tensors([views]), labels.tolist(), names], {}
         if loader.train and isinstance(loader.flip, tuple):
             mirrored = [[loader.mirrors(name, v) for name in names] for v in range(len(views))]
             turning = {"mirrored": torch.tensor(mirrored), "swap": loader.flip}

@@ -1,6 +1,5 @@
 """A phase of training: its settings, and the hash of all that determines its result."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -11,6 +10,7 @@ from torch.nn import functional as F
 from redistill.errors import ConfigError
 from redistill.feed import Batch, Feed
 from redistill.files import sha256_json
+from redistill.hashes import sha256_tensors
 from redistill.source import source_hash
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
@@ -94,5 +94,5 @@ def phase_key(
 
 
 def digest(tensor: Tensor) -> str:
-    """Return the SHA-256 of a tensor's values."""
-    return hashlib.sha256(tensor.detach().cpu().contiguous().numpy()).hexdigest()
+    """Return the SHA-256 of a tensor."""
+    return sha256_tensors([tensor])

@@ -61,17 +61,20 @@ class Sharpness:
     products: int
 
 
-def measure(loss: Loss, *, top: int, probes: int, full: bool = True) -> Sharpness:
+def measure(
+    loss: Loss, *, top: int, probes: int, full: bool = True, relative: bool = True
+) -> Sharpness:
     """Measure a loss; what was measured before, of the same weights and clips, is found.
 
     Args:
         loss: at the weights as they are; not a bit of the network changes.
         top: eigenvalues wanted; 0: none, and a trace that is not deflated.
         probes: random vectors of the trace.
-        full: the largest eigenvalue of D H D as well, the traces of the stages, and a look for
-            eigenvalues that are missing among the largest.
+        full: the traces of the stages as well, and a look for eigenvalues that are missing among
+            the largest.
+        relative: with ``full``, the largest eigenvalue of D H D too.
     """
-    options = {"top": top, "probes": probes, "full": full}
+    options = {"top": top, "probes": probes, "full": full, "relative": full and relative}
     folder = kept(loss)
     (row,) = rows(folder, "sharpness", options, 1, lambda _: _measured(loss, folder, **options))
     return Sharpness(
@@ -88,7 +91,9 @@ def measure(loss: Loss, *, top: int, probes: int, full: bool = True) -> Sharpnes
     )
 
 
-def _measured(loss: Loss, folder: Path, *, top: int, probes: int, full: bool) -> dict[str, Any]:
+def _measured(
+    loss: Loss, folder: Path, *, top: int, probes: int, full: bool, relative: bool
+) -> dict[str, Any]:
     scale = filter_scale(loss)
     also = {RELATIVE: scale.square()} | (_stages(loss) if full else {})
     with Product(loss) as product:
@@ -97,21 +102,22 @@ def _measured(loss: Loss, folder: Path, *, top: int, probes: int, full: bool) ->
     products = found.products  # those found in the folder among them
     if pairs:
         products += pairs.products
-    relative = None
+    steep = None
     if full:
         save_checkpoint(folder / STEEPEST, {"vectors": pairs.vectors.T[:2].float()}, {})
+    if relative:
         with Product(loss, scale=scale) as product:
-            relative = eigenpairs(product, 1)
-        products += relative.products
+            steep = eigenpairs(product, 1)
+        products += steep.products
     return {
         "weights": loss.size,
         "loss": loss.measure()[0],
         "top": _values(pairs) if pairs else [],
         "trace": asdict(found.interval),
         "needed": found.needed,
-        "relative_top": _values(relative)[0] if relative else None,
+        "relative_top": _values(steep)[0] if steep else None,
         "also": {name: asdict(interval) for name, interval in found.also.items()},
-        "certified": all(all(each.certified) for each in (pairs, relative) if each),
+        "certified": all(all(each.certified) for each in (pairs, steep) if each),
         "products": products,
     }
 

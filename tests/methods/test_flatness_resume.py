@@ -71,7 +71,7 @@ def test_a_study_killed_in_training_and_in_a_trace_ends_alike(monkeypatch, tmp_p
     with pytest.raises(KeyboardInterrupt):
         study_with(stop)
     found = set((cache_root() / "curvature").glob("*/trace-*.json"))
-    for number, most in enumerate((34, 60)):
+    for number, most in enumerate((34, 42)):
         with monkeypatch.context() as patch:
             counted(patch, most)
             with pytest.raises(KeyboardInterrupt):

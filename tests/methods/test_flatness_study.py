@@ -59,7 +59,7 @@ def test_all_solutions_are_there_and_measured():
         assert one.share == 1
         assert one.test.shape == (len(TEST), CLASSES)
         assert one.test.isfinite().all()
-    in_full = {k for k, sharp in study.sharp.items() if sharp.relative_top is not None}
+    in_full = {k for k, sharp in study.sharp.items() if sharp.stages}
     same = {key for key in study.sharp if key[0][1] == "same" and key[1] == 1}
     own = {key for key in study.sharp if key[0][1] == "own"}  # may be one of the same depth
     assert same <= in_full <= same | own
@@ -67,7 +67,7 @@ def test_all_solutions_are_there_and_measured():
         assert sharp.certified
         assert sharp.products > 0
         assert len(sharp.top) == (CONFIG.top if key in in_full else int(CONFIG.top_everywhere))
-        assert bool(sharp.stages) == (key in in_full)
+        assert (sharp.relative_top is not None) == (key in in_full and CONFIG.top_everywhere)
 
 
 def test_networks_and_arms_are_brought_to_the_loss_of_the_worst():

@@ -1,6 +1,5 @@
 """Rows of numbers, kept in a folder as they are made."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from redistill.files import read_json, sha256_json, write_json
+from redistill.hashes import sha256_tensors
 
 
 def rows(
@@ -39,9 +39,4 @@ def rows(
 
 def digest(tensor: Tensor | None) -> str | None:
     """Return a hash of a tensor's numbers; none of none."""
-    if tensor is None:
-        return None
-    data = tensor.detach().cpu().contiguous()
-    parts = hashlib.sha256(repr((data.dtype, tuple(data.shape))).encode())
-    parts.update(data.numpy())
-    return parts.hexdigest()
+    return None if tensor is None else sha256_tensors([tensor])

@@ -1,6 +1,6 @@
 """The loss of a network over fixed clips, as a function of some of its weights."""
 
-import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from redistill.errors import ConfigError, RunError
+from redistill.hashes import sha256_tensors
 
 Criterion = Callable[[Tensor, Tensor], Tensor]  # (logits (B, K), labels (B,)) -> mean over B
 
@@ -74,11 +75,9 @@ class Loss:
 
     def key(self) -> str:
         """Return a hash of the weights, the clips and what varies: the identity of a result."""
-        parts = hashlib.sha256(repr((self.only, self.criterion.__qualname__)).encode())
-        for tensor in (*self.net.state_dict().values(), *(x for b in self.batches for x in b)):
-            parts.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
-            parts.update(tensor.detach().cpu().contiguous().numpy())
-        return parts.hexdigest()
+        shown = (tensor for batch in self.batches for tensor in batch)
+        about = (self.only, self.criterion.__qualname__)
+        return sha256_tensors((*self.net.state_dict().values(), *shown), about)
 
     def measure(self) -> tuple[float, float]:
         """Return the loss and the accuracy (a share) at the weights as they are.
@@ -86,16 +85,21 @@ class Loss:
         Raises:
             RunError: a loss that is not finite.
         """
+        value, right = self.read()
+        if not math.isfinite(value):
+            raise RunError(f"the loss is {value} over {self.clips} clips; there is no minimum here")
+        return value, right
+
+    def read(self) -> tuple[float, float]:
+        """Return what ``measure`` returns, a loss that is not finite too: far from a minimum."""
         total, right = 0.0, 0
         with torch.no_grad():
             for inputs, labels in self.batches:
                 logits = self.net(inputs)
                 total += self.criterion(logits, labels).item() * len(labels)
-                right += int((logits.argmax(-1) == labels).sum())
-        value = total / self.clips
-        if not value < float("inf"):
-            raise RunError(f"the loss is {value} over {self.clips} clips; there is no minimum here")
-        return value, right / self.clips
+                said = (logits.argmax(-1) == labels) & ~logits.isnan().any(-1)
+                right += int(said.sum())
+        return total / self.clips, right / self.clips
 
 
 def check_still(net: nn.Module) -> None:

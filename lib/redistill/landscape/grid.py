@@ -1,6 +1,5 @@
 """The loss and the accuracy at every point of a grid, row by row, restartable."""
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from redistill.curvature.loss import Loss, borrowed
 from redistill.files import read_json, write_json
+from redistill.hashes import sha256_tensors
 
 Row = Callable[[float], Callable[[float], None]]  # of a: what writes the weights of (a, b), of b
 
@@ -44,11 +44,7 @@ class Grid:
         if self.folder is None:
             return None
         steps = [[float(x) for x in axis] for axis in (self.a, self.b)]
-        parts = hashlib.sha256(repr((steps, self.reestimate)).encode())
-        for tensor in tensors:
-            parts.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
-            parts.update(tensor.detach().cpu().contiguous().numpy())
-        return self.folder / f"{kind}-{parts.hexdigest()[:16]}"
+        return self.folder / f"{kind}-{sha256_tensors(tensors, (steps, self.reestimate))[:16]}"
 
 
 def measure(
@@ -83,23 +79,9 @@ def _points(
         place(y)
         if grid.reestimate:
             _reestimate(loss, norms)
-        points.append(_point(loss))
+        value, right = loss.read()
+        points.append((value if math.isfinite(value) else None, right))
     return dict(zip(("loss", "accuracy"), zip(*points, strict=True), strict=True))
-
-
-def _point(loss: Loss) -> tuple[float | None, float]:
-    """Return the loss (none: not a number, as far from a minimum) and the share that is right.
-
-    Unlike ``Loss.measure``, which is asked at a minimum, a loss that is not finite is an answer.
-    """
-    total, right = 0.0, 0
-    for inputs, labels in loss.batches:
-        logits = loss.net(inputs)
-        total += loss.criterion(logits, labels).item() * len(labels)
-        said = (logits.argmax(-1) == labels) & ~logits.isnan().any(-1)
-        right += int(said.sum())
-    value = total / loss.clips
-    return (value if math.isfinite(value) else None), right / loss.clips
 
 
 def _reestimate(loss: Loss, norms: Sequence[_BatchNorm]) -> None:

@@ -82,7 +82,7 @@ class FlatnessConfig(ClipsConfig):
     arms: tuple[str, ...] = as_in(ProgressiveConfig, "arms")
     ic_steps: int = as_in(ProgressiveConfig, "ic_steps")
     rungs: tuple[float, ...] = param(
-        (1 / 3,), help="shares of the steps, to compare at equal loss", low=0.01, high=0.99
+        (1 / 12,), help="shares of the steps, to compare at equal loss", low=0.01, high=0.99
     )
     batch: int = as_in(ProgressiveConfig, "batch")
     lr: float = as_in(ProgressiveConfig, "lr")
@@ -92,7 +92,7 @@ class FlatnessConfig(ClipsConfig):
     hessian_batch: int = param(64, help="clips in a batch of the Hessian", low=1)
     top: int = param(2, help="eigenvalues of each network", low=2, high=50)
     top_everywhere: bool = param(
-        False, help="the largest eigenvalue of classifiers and shorter trainings too"
+        False, help="the largest eigenvalue of all others, and of D H D, too"
     )
     probes: int = param(6, help="random vectors of a trace", low=2)
     density_steps: int = param(10, help="Lanczos steps of a density", low=2)

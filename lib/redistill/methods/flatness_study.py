@@ -109,7 +109,8 @@ def _measured(config: FlatnessConfig, solutions: Iterable[Solution], line: Line)
         if name not in known:  # a network of notebook 3 may be one of the networks of one depth
             full = one.network == SAME and one.share == 1.0
             top = config.top if full else int(config.top_everywhere)
-            known[name] = measure(one.loss, top=top, probes=config.probes, full=full)
+            extent = {"full": full, "relative": config.top_everywhere}
+            known[name] = measure(one.loss, top=top, probes=config.probes, **extent)
         sharp[key] = known[name]
     return sharp
 
