@@ -3,9 +3,14 @@
 #
 #   make reproduce   run all notebooks (profile quick) and build reports/index.html
 #   make test        all tests, the notebooks' outputs among them (about 10 minutes on 2 cores)
+#   make test-faults batches killed 20 times at random moments
+#   make test-slurm  batches through a real Slurm of one node, brought up for it (root, Debian's
+#                    slurm-wlm and munge)
+#   make test-notebooks  the notebooks with every planted defect, and on other arithmetic
 #   make lab         JupyterLab in the notebooks folder
 #   make bench       speed, as ratios of two things measured in one run
-#   make notebooks   run the notebooks and store their outputs (after changing one)
+#   make update-notebooks   run the notebooks, show what changed number by number, store their
+#                    outputs (after changing one); NOTEBOOKS="4_flatness" for some of them
 #   make lock        pin what is installed now in requirements.lock
 #   make clean       remove .venv and what runs left in reports (not reports/reference)
 #
@@ -18,7 +23,7 @@ TORCH_INDEX ?=
 REPORTS ?= reports
 BIN := .venv/bin
 
-.PHONY: reproduce test lab bench notebooks lock clean lint
+.PHONY: reproduce test test-faults test-slurm test-notebooks lab bench update-notebooks lock clean lint
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +36,9 @@ reproduce: .venv/ready
 
 test: .venv/ready lint
 	$(BIN)/python tests/run_all.py
+
+test-notebooks: .venv/ready
+	$(BIN)/python tests/planted/through_notebooks.py
 
 lint: .venv/ready
 	$(BIN)/ruff check lib tests notebooks/text
@@ -45,9 +53,10 @@ bench: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_spectrum
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_curvature
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_landscape
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_batch
 
-notebooks: .venv/ready
-	$(BIN)/python tests/store_outputs.py
+update-notebooks: .venv/ready
+	$(BIN)/python tests/store_outputs.py $(NOTEBOOKS)
 
 .venv/ready: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "missing: $(PYTHON). Install Python 3.11 or newer, or name yours: make PYTHON=python3.12" >&2; exit 2; }

@@ -1,4 +1,4 @@
-"""Run the notebooks in the tests' surroundings and store their outputs, clean.
+"""Run the notebooks in the tests' surroundings, show what changed, and store their outputs, clean.
 
 Give names (``3_progressive_kd``) to run those alone.  The text twin leads: its cells are taken,
 its outputs are made here.
@@ -13,6 +13,7 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 
+from changed_outputs import changes
 from quiet import ROOT, surroundings
 from redistill.files import write_atomic
 
@@ -38,9 +39,14 @@ def store(twin: Path) -> None:
         )  # fmt: skip
         client.execute()
     clean(notebook)
-    lean = json.dumps(json.loads(nbformat.writes(notebook)), indent=0, ensure_ascii=False)
+    new = json.loads(nbformat.writes(notebook))
+    told = changes(json.loads(target.read_text()), new) if target.exists() else ["* it is new"]
+    lean = json.dumps(new, indent=0, ensure_ascii=False)
     write_atomic(target, lean + "\n")  # nbformat indents, which takes a fifth of the room
-    print(f"{target.relative_to(ROOT)}: {target.stat().st_size // 1000} KB")
+    beyond = sum(line.startswith("*") for line in told)
+    print(f"\n{target.relative_to(ROOT)}: {target.stat().st_size // 1000} KB, "
+          f"{len(told)} differences, {beyond} of them (*) beyond their tolerance")  # fmt: skip
+    print("\n".join(told), flush=True)
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:

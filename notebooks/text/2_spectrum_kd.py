@@ -215,7 +215,7 @@ for row in first.itertuples():
     record("loss_by_bin", row.loss, atol=1e-4, rtol=1e-4, what=row.what, bin=row.bin)
 
 # %%
-show(spectrum_figures.loss_by_bin(first), first, name="loss_by_bin",
+show(spectrum_figures.loss_by_bin(first), first, name="loss_by_bin", atol=1e-4, rtol=1e-4,
      caption="The loss of an untrained student, bin by bin.")
 
 # %% [markdown]
@@ -231,7 +231,7 @@ blind = spectrum_tables.blindness_table(theirs[..., 0, 0].transpose(1, 2))
 for row in blind.itertuples():
     record("blindness", row.amplitude, atol=1e-4, component="amplitude", change=row.change)
     record("blindness", row.complex, atol=1e-4, component="complex", change=row.change)
-show(spectrum_figures.blindness(blind), blind, name="blindness",
+show(spectrum_figures.blindness(blind), blind, name="blindness", atol=1e-4, rtol=1e-4,
      caption="Loss of a network's features against the same features, changed.")
 
 # %% [markdown]
@@ -303,7 +303,7 @@ from redistill.methods.spectrum_study import first_steps
 
 for name in [arm for arm in config.arms if arm in PRESETS]:
     for step, value in enumerate(first_steps(school, untaught, name)):
-        record("first_loss", value, atol=1e-4, rtol=1e-4, arm=name, step=step)
+        record("first_loss", value, atol=1e-4, rtol=1e-2 if step else 1e-4, arm=name, step=step)
 
 # %% [markdown]
 # ## Training

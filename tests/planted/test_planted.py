@@ -246,15 +246,21 @@ DEFECTS = {
 }
 
 
-@pytest.mark.parametrize("name", DEFECTS)
-def test_a_planted_defect_turns_a_test_red(name, tmp_path):
-    file, right, wrong, tests = DEFECTS[name]
-    shutil.copytree(ROOT / "lib" / "redistill", tmp_path / "redistill")
-    path = tmp_path / "redistill" / file
+def plant(name: str, folder: Path) -> str:
+    """Copy the library into ``folder`` with a defect in it; return the module that has it."""
+    file, right, wrong, _ = DEFECTS[name]
+    shutil.copytree(ROOT / "lib" / "redistill", folder / "redistill")
+    path = folder / "redistill" / file
     text = path.read_text()
     assert text.count(right) == 1, f"{file} no longer holds what this defect changes"
     path.write_text(text.replace(right, wrong))
-    where, _, selected = tests.partition(" -k ")
+    return "redistill." + file.removesuffix(".py").replace("/", ".")
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_planted_defect_turns_a_test_red(name, tmp_path):
+    plant(name, tmp_path)
+    where, _, selected = DEFECTS[name][-1].partition(" -k ")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n0", "-x", where]
     result = subprocess.run(
         command + (["-k", selected] if selected else []),
