@@ -15,6 +15,16 @@ from redistill import stats
 from redistill.claim_rows import chains, check_rows, read_rows
 from redistill.errors import ConfigError, nearest
 from redistill.grid_rule import judge_grid
+from redistill.outlook import (
+    OF_FOLDS,
+    SETTLED,
+    Later,
+    Outlook,
+    for_correction,
+    p_later,
+    p_scaled,
+    waits_for,
+)
 from redistill.pairing import Comparison, Contrast, Record, comparisons
 from redistill.rules import (
     ALPHA,
@@ -61,6 +71,14 @@ class Claim:
         """What its rows compare, as the head of claims.toml explains; one unless several count."""
         return read_rows(self.rows)
 
+    @property
+    def marks(self) -> tuple[float, ...]:
+        """Where its margin lies: the smallest effect of interest, a bound, both of a tolerance."""
+        if self.rule == "equivalence":
+            return -self.margin, self.margin
+        less = self.direction == "less" and self.rule != "ratio"
+        return (-self.margin if less else self.margin,)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict(Comparison):
@@ -72,7 +90,12 @@ class Verdict(Comparison):
     interval: stats.Interval | None = None  # of test minus control, or of the share; 95 %
     p: float | None = None  # of the claim's own test, where there are runs enough
     p_holm: float | None = None  # the same after Holm's correction within the paper
-    runs_needed: int | None = None  # further independent runs an inconclusive verdict would take
+    outlook: Outlook = SETTLED  # what an inconclusive verdict would take
+
+    @property
+    def runs_needed(self) -> int | None:
+        """Further independent runs an inconclusive verdict would take, if that can be said."""
+        return self.outlook.runs
 
 
 def load_claims() -> tuple[Claim, ...]:
@@ -112,7 +135,7 @@ def ledger(claims: Sequence[Claim], records: Iterable[Record]) -> dict[str, tupl
     records = list(records)
     own = {claim.id: list(verdict(claim, records)) for claim in claims}
     for paper in _CHOICES["paper"]:
-        _correct([own[claim.id] for claim in claims if claim.paper == paper])
+        _correct([(claim, own[claim.id]) for claim in claims if claim.paper == paper])
     judged = {}
     for claim in claims:
         verdicts = [_decide(claim, one, own) for one in own[claim.id]]
@@ -163,15 +186,35 @@ def _judge(claim: Claim, group: Sequence[Comparison]) -> Verdict:
     return Verdict(claim=claim.id, **about)
 
 
-def _correct(paper: Sequence[list[Verdict]]) -> None:
+def _correct(paper: Sequence[tuple[Claim, list[Verdict]]]) -> None:
     """Correct the verdicts of one paper, a list for each of its claims, in place."""
-    tested = [(own, i) for own in paper for i, one in enumerate(own) if one.p is not None]
-    adjusted = stats.holm([own[i].p for own, i in tested])
-    for (own, i), p in zip(tested, adjusted, strict=True):
+    tested = [
+        (claim, own, i) for claim, own in paper for i, one in enumerate(own) if one.p is not None
+    ]
+    ps = [own[i].p for _, own, i in tested]
+    adjusted = stats.holm(ps)
+    for number, ((claim, own, i), p) in enumerate(zip(tested, adjusted, strict=True)):
         own[i] = replace(own[i], p_holm=p)
         if own[i].state == REPRODUCED and p >= ALPHA:
             why = f"holds by itself, but not after Holm's correction over {len(tested)} tests"
-            own[i] = replace(own[i], state=INCONCLUSIVE, why=why, runs_needed=1)
+            others = ps[:number] + ps[number + 1 :]
+            needed = for_correction(_later(claim, own[i]), others, len(own[i].pairs))
+            needed = OF_FOLDS if own[i].overlap else needed
+            own[i] = replace(own[i], state=INCONCLUSIVE, why=why, outlook=needed)
+
+
+def _later(claim: Claim, one: Verdict) -> Later | None:
+    """Return p of a verdict after more runs; None for a permutation test, or with no interval."""
+    if "grid" in claim.rows or one.interval is None:
+        return None
+    rule = {"order": "superiority"}.get(claim.rule, claim.rule)
+    margin = claim.margin if one.margin is None else one.margin
+    about = {"rule": "share" if "gains" in claim.rows else rule, "margin": margin}
+    later = p_later(one.interval, **about, among=len(claim.rows.get("any", [0])))
+    if claim.rule != "order":
+        return later
+    trend = p_scaled(one.p, len(one.pairs))  # Page's trend may be the weaker part
+    return lambda n: max(later(n), trend(n))
 
 
 def _decide(claim: Claim, one: Verdict, judged: Mapping[str, Sequence[Verdict]]) -> Verdict:
@@ -188,5 +231,5 @@ def _decide(claim: Claim, one: Verdict, judged: Mapping[str, Sequence[Verdict]])
         return replace(one, state=NOT_REPRODUCED, why=why)
     if open_ := [other for other, found in states.items() if found != {REPRODUCED}]:
         why = f"the gain is there; {' and '.join(open_)} must still decide what it comes from"
-        return replace(one, state=INCONCLUSIVE, why=why)
+        return replace(one, state=INCONCLUSIVE, why=why, outlook=waits_for(open_))
     return one

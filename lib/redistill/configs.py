@@ -15,6 +15,7 @@ CONFIGS: Mapping[str, str] = {
     "spectrum": "redistill.methods.spectrum:SpectrumConfig",
     "progressive": "redistill.methods.progressive:ProgressiveConfig",
     "flatness": "redistill.methods.flatness:FlatnessConfig",
+    "verdicts": "redistill.verdicts:VerdictsConfig",
 }
 
 

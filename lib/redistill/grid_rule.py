@@ -5,16 +5,7 @@ from dataclasses import replace
 
 from redistill import stats, sweeps
 from redistill.pairing import Comparison, Pair
-from redistill.rules import (
-    ALPHA,
-    INCONCLUSIVE,
-    NOT_REPRODUCED,
-    REPRODUCED,
-    RUNS_WANTED,
-    Ruling,
-    early,
-    further,
-)
+from redistill.rules import ALPHA, INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Ruling, early, further
 
 
 def judge_grid(cells: Sequence[Comparison], *, columns: int, margin: float) -> Ruling:
@@ -32,9 +23,11 @@ def judge_grid(cells: Sequence[Comparison], *, columns: int, margin: float) -> R
     grid = [values[start : start + columns] for start in range(0, len(values), columns)]
     n = len(cells[0].pairs)
     found = replace(cells[0], name="", pairs=_parts(cells, grid) if n > 2 else ())
-    if soon := early(cells[0]):
-        needed = RUNS_WANTED - n if soon[0] == INCONCLUSIVE else None
-        return Ruling(found=found, state=soon[0], why=soon[1], runs_needed=needed)
+    if soon := early(cells[0], corrected=False):
+        ruling = Ruling(found=found, state=soon[0], why=soon[1])
+        return replace(
+            ruling, outlook=further(replace(ruling, found=cells[0]), "superiority", margin)
+        )
     interval, p = stats.paired_interval(found.differences), sweeps.interaction_p(grid)
     state, why = INCONCLUSIVE, "the runs show no interaction, and do not show that there is none"
     if p < ALPHA:
@@ -42,7 +35,7 @@ def judge_grid(cells: Sequence[Comparison], *, columns: int, margin: float) -> R
     elif interval.high < margin:
         state, why = NOT_REPRODUCED, f"any interaction is smaller than the margin of {margin:g}"
     ruling = Ruling(found=found, interval=interval, state=state, why=why, p=p)
-    return replace(ruling, runs_needed=further(ruling, "superiority", margin))
+    return replace(ruling, outlook=further(ruling, "superiority", margin))
 
 
 def _parts(

@@ -7,6 +7,7 @@ averaged first, since folds share training clips and are not independent (spec c
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 from statistics import fmean
 from typing import Any
 
@@ -70,11 +71,23 @@ class Comparison:
     pairs: tuple[Pair, ...] = ()
     name: str = ""  # of the contrast, if it is one of several
     margin: float | None = None  # of the contrast, if it has its own
+    overlap: float = 0.0  # clips tested over clips trained on, where runs are of different folds
 
     @property
     def differences(self) -> list[float]:
         """Test minus control in each independent run."""
         return [pair.difference for pair in self.pairs]
+
+    @property
+    def judged(self) -> list[float]:
+        """The differences as tests for independent runs may take them.
+
+        Runs of different folds share training clips.  Their differences are spread about the mean
+        until the t interval is the corrected resampled one (`stats.corrected_interval`).
+        """
+        mean, n = fmean(self.differences), len(self.pairs)
+        spread = sqrt(1 + n * self.overlap)
+        return [mean + spread * (x - mean) for x in self.differences]
 
 
 Record = Mapping[str, Any]  # the content of a record.json
@@ -119,7 +132,8 @@ def comparisons(
             table[where][seeds][fold][place] = (value, record.get("run", ""))
     found = (
         [
-            Comparison(*where, pairs, one.name if len(contrasts) > 1 else "", one.margin)
+            Comparison(*where, pairs, one.name if len(contrasts) > 1 else "", one.margin, overlap)
+            for overlap in [_overlap(table[where], contrasts)]
             for one, pairs in zip(contrasts, _pairs(table[where], contrasts), strict=True)
         ]
         for where in sorted(table)
@@ -143,10 +157,13 @@ def _values(
     """Return the values of one record, each with its place; none where its rows disagree."""
     found: dict[Any, set[float]] = defaultdict(set)
     endpoints = {one.endpoint for one in contrasts}
-    for row in record["rows"] if why_invalid(record) is None else ():
+    if why_invalid(record):
+        return []
+    setting = sha256_json({k: v for k, v in record["parameters"].items() if k not in NOT_SETTING})
+    for row in record["rows"]:
         if row["name"] not in endpoints or type(row["value"]) not in (int, float):
             continue
-        where, seeds = _place(record, row["keys"])
+        where, seeds = _place(record, row["keys"], setting)
         fold, split = str(row["keys"].get("fold", "")), str(row["keys"].get("split", "test"))
         value = row["value"] * (100 if points and row["unit"] == "fraction" else 1)
         for index, one in enumerate(contrasts):
@@ -157,14 +174,16 @@ def _values(
     return [(place, *values) for place, values in found.items() if len(values) == 1]
 
 
-def _place(record: Record, keys: Mapping[str, str | int]) -> tuple[_Where, tuple[str, str]]:
+def _place(
+    record: Record, keys: Mapping[str, str | int], setting: str
+) -> tuple[_Where, tuple[str, str]]:
     """Where a row belongs: data set, world, profile and setting; data seed and training seed."""
     parameters = record["parameters"]
-    known = {k: str(v) for k, v in (parameters | keys).items() if v is not None}
-    dataset, data_seed, seed = (known.get(k, "") for k in ("dataset", "data_seed", "seed"))
-    world = known.get("world", "") if dataset == "synthetic" else ""
-    profile = record.get("profile") or known.get("profile", "")
-    setting = sha256_json({k: v for k, v in parameters.items() if k not in NOT_SETTING})
+    names = ("dataset", "world", "profile", "data_seed", "seed")
+    told = (keys.get(name, parameters.get(name)) for name in names)
+    dataset, world, profile, data_seed, seed = ("" if v is None else str(v) for v in told)
+    world = world if dataset == "synthetic" else ""
+    profile = record.get("profile") or profile
     return (dataset, world, profile, setting[:8]), (data_seed, seed)
 
 
@@ -182,6 +201,19 @@ def _pairs(
             means = (fmean(value for value, _ in side) for side in (test, control))
             column.append(Pair(*seeds, *means, len(ready), tuple(names)))
     return tuple(tuple(column) for column in columns)
+
+
+def _overlap(runs: Mapping[tuple[str, str], _Folds], contrasts: Sequence[Contrast]) -> float:
+    """Return 0 if all runs are of the same folds, else what one fold of those seen is to the rest.
+
+    If the data set has more folds than were seen, this is more than it should be: to be safe.
+    """
+    sets = {
+        frozenset(name for name, cell in folds.items() if _complete(cell, contrasts))
+        for folds in runs.values()
+    } - {frozenset()}
+    seen = frozenset().union(*sets)
+    return 1 / (len(seen) - 1) if len(sets) > 1 and POOLED not in seen else 0.0
 
 
 def _complete(cell: _Cell, contrasts: Sequence[Contrast]) -> list[tuple[Any, Any]]:

@@ -26,7 +26,7 @@ def headline(*ids: str, folder: Path = REFERENCE) -> str:
     for name in ids:
         if name not in claims:
             raise ConfigError(f"no claim {name!r}.{nearest(name, claims)}")
-    judged = ledger(tuple(claims.values()), _records(folder))
+    judged = ledger(tuple(claims.values()), records_in(folder))
     return "\n".join(
         f"{name}  {claims[name].claim}\n    {line}"
         for name in ids
@@ -35,7 +35,8 @@ def headline(*ids: str, folder: Path = REFERENCE) -> str:
     )
 
 
-def _records(folder: Path) -> Iterator[dict]:
+def records_in(folder: Path) -> Iterator[dict]:
+    """Yield the valid records of the run folders in ``folder``, each with its name as run."""
     for path in sorted(folder.glob("*/record.json")):
         with suppress(RunError):  # a report never counts a run without a valid record
             yield read_record(path.parent) | {"run": path.parent.name}
@@ -58,5 +59,5 @@ def _line(claim: Claim, verdict: Verdict) -> str:
     where = f"{verdict.dataset} {verdict.world}".strip()
     shown = f"{measured(claim, verdict)} {claim.unit}"
     weakest = f"; {verdict.name} is the weakest comparison" if verdict.name else ""
-    more = f"; {verdict.runs_needed} more runs would tell" if verdict.runs_needed else ""
+    more = f"; {verdict.outlook.text}" if verdict.outlook.text else ""
     return f"{where}: {verdict.state} ({shown} in {len(verdict.pairs)} runs{weakest}{more})"

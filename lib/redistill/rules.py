@@ -13,18 +13,27 @@ from itertools import islice
 from statistics import fmean
 
 from redistill import stats
+from redistill.outlook import (
+    ALPHA,
+    CHANCE,
+    OF_FOLDS,
+    RUNS_WANTED,
+    SETTLED,
+    Outlook,
+    for_correction,
+    for_power,
+    for_share,
+    for_trend,
+    hardest,
+    p_later,
+)
 from redistill.pairing import Comparison, agreement
+from redistill.t_rules import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, beyond, equivalent, superior
 
-REPRODUCED = "reproduced"
-NOT_REPRODUCED = "not reproduced"
-INCONCLUSIVE = "inconclusive"
 NOT_TESTABLE = "not testable here"
 NOT_RUN = "not yet run"
 STATES = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, NOT_TESTABLE, NOT_RUN)
 
-RUNS_WANTED = 10  # fewer independent runs give no verdict
-ALPHA = 0.05
-CHANCE = 0.5  # share of runs that a coin would give
 _FORCE = (REPRODUCED, INCONCLUSIVE, NOT_REPRODUCED, NOT_RUN)  # of several, the last found counts
 
 
@@ -37,7 +46,12 @@ class Ruling:
     why: str
     interval: stats.Interval | None = None  # 95 %: Student t, or Wilson for a share of runs
     p: float | None = None  # of the claim's own test, where there are runs enough
-    runs_needed: int | None = None  # further independent runs an inconclusive verdict would take
+    outlook: Outlook = SETTLED  # what an inconclusive verdict would take
+
+    @property
+    def runs_needed(self) -> int | None:
+        """Further independent runs it would take, if that can be said."""
+        return self.outlook.runs
 
 
 def judge(
@@ -66,13 +80,13 @@ def judge(
     sign = -1 if direction == "less" else 1
     if rule == "share":
         return _share(agreement(group, sign), margin)
-    among = 1 if need == "any" else len(group)
-    parts = [_one(found, rule, sign, margin, among) for found in group]
+    count = 1 if need == "any" else len(group)
+    parts = [_one(found, rule, sign, margin, count) for found in group]
     if need == "any":
-        return _any(parts, sign)
+        return _any(parts, sign, rule, margin)
     worst = max(parts, key=lambda part: (_FORCE.index(part.state), part.p or 0, _lack(part, sign)))
     if len(parts) > 1:
-        worst = replace(worst, runs_needed=_most(parts, worst.state))
+        worst = replace(worst, outlook=hardest(_open(parts, worst)))
     if worst.p is None:
         return worst
     worst = replace(worst, p=max(part.p for part in parts))
@@ -83,28 +97,31 @@ def _rising(worst: Ruling, parts: Sequence[Ruling], sign: int, chains: Sequence[
     """Let orders hold only if each has its trend within runs; the weakest trend counts."""
     rest = iter(parts)
     orders = [list(islice(rest, length)) for length in chains]
-    trends = [_trend([part.found for part in order], sign) for order in orders]
+    trends = [stats.trend_p_value(_blocks(order, sign)) for order in orders]
     trend = max(trends)
     p = max(worst.p, trend)
     if worst.state != REPRODUCED or trend < ALPHA:
         return replace(worst, p=p)
-    weakest = max(orders[trends.index(trend)], key=lambda part: part.p)
+    order = orders[trends.index(trend)]
+    weakest, needed = max(order, key=lambda part: part.p), for_trend(_blocks(order, sign))
     why = f"neighbours differ as claimed, but ranks within runs show no trend (p = {trend:.2g})"
-    return replace(weakest, state=INCONCLUSIVE, why=why, p=p, runs_needed=1)
+    return replace(weakest, state=INCONCLUSIVE, why=why, p=p, outlook=needed)
 
 
-def _any(parts: Sequence[Ruling], sign: int) -> Ruling:
+def _any(parts: Sequence[Ruling], sign: int, rule: str, margin: float) -> Ruling:
     """Judge contrasts of which one must hold, after Holm's correction."""
     best = min(parts, key=lambda part: (_FORCE.index(part.state), part.p or 0, _lack(part, sign)))
-    needed = _most(parts, best.state)
-    said = replace(best, why=f"{best.found.name}: {best.why}", runs_needed=needed)
-    said = replace(said, found=replace(best.found, name=""))
+    said = replace(best, found=replace(best.found, name=""), outlook=hardest(_open(parts, best)))
+    said = replace(said, why=f"{best.found.name}: {best.why}")
     if best.p is None:
         return said
     said = replace(said, p=min(stats.holm([part.p for part in parts])))
     if best.state == REPRODUCED and said.p >= ALPHA:
         why = f"{best.found.name} holds by itself, but not as the best of {len(parts)}, by Holm"
-        return replace(said, state=INCONCLUSIVE, why=why, runs_needed=1)
+        bound = margin if best.found.margin is None else best.found.margin
+        later = p_later(best.interval, rule=rule, margin=bound, among=len(parts))
+        needed = for_correction(later, (), best.interval.n)
+        return replace(said, state=INCONCLUSIVE, why=why, outlook=needed)
     return said
 
 
@@ -113,69 +130,31 @@ def _one(found: Comparison, rule: str, sign: int, margin: float, among: int) -> 
     margin = margin if found.margin is None else found.margin
     n = len(found.pairs)
     counted = n > 1 and found.profile != "quick"
-    interval = stats.paired_interval(found.differences) if counted else None
+    data = found.judged if counted else []
+    interval = stats.paired_interval(data) if counted else None
     if soon := early(found):
         state, why, p = soon
     elif rule == "equivalence":
-        state, why, p = _equivalent(found.differences, margin, among)
+        state, why, p = equivalent(data, margin, among)
     elif rule == "ratio":
-        state, why, p = _beyond(found.differences, margin, sign, among)
+        state, why, p = beyond(data, margin, sign, among)
     else:
-        state, why, p = _superior([sign * x for x in found.differences], margin, among)
+        state, why, p = superior([sign * x for x in data], margin, among)
+    if found.overlap and p is not None:
+        why += "; corrected, since its folds share training clips"
     ruling = Ruling(found=found, interval=interval, state=state, why=why, p=p)
-    return replace(ruling, runs_needed=further(ruling, rule, margin))
+    return replace(ruling, outlook=further(ruling, rule, margin))
 
 
-def early(found: Comparison) -> tuple[str, str, None] | None:
-    """State of what may not be judged: quick runs, or too few."""
+def early(found: Comparison, *, corrected: bool = True) -> tuple[str, str, None] | None:
+    """State of what may not be judged: quick runs, too few, or folds without a correction."""
     if found.profile == "quick":
         return NOT_RUN, "quick runs only: machinery check, no verdict", None
+    if found.overlap and not corrected:
+        return INCONCLUSIVE, "its runs are of different folds, which share training clips", None
     if len(found.pairs) < RUNS_WANTED:
         return INCONCLUSIVE, f"{len(found.pairs)} of at least {RUNS_WANTED} independent runs", None
     return None
-
-
-def _superior(data: Sequence[float], margin: float, among: int) -> tuple[str, str, float]:
-    """Rule on differences turned so that the claim says "above 0".
-
-    One contrast of several refutes the whole claim, so its interval for that is Bonferroni's.
-    """
-    low, high = _ends(data)
-    wide_low, wide_high = _ends(data, among)
-    # an effect the wrong way is no evidence for the claim
-    p = stats.p_value(data) if low + high > 0 else 1.0
-    if low > 0:
-        small = f", though the effect is below the margin of {margin:g}" if high < margin else ""
-        return REPRODUCED, f"the whole interval lies on the side claimed{small}", p
-    if wide_high < 0:
-        return NOT_REPRODUCED, "the whole interval lies on the other side", p
-    if wide_high == wide_low:
-        return NOT_REPRODUCED, "there is no difference in any run", p
-    if wide_high < margin:
-        return NOT_REPRODUCED, f"any effect is smaller than the margin of {margin:g}", p
-    return INCONCLUSIVE, "the interval holds both no effect and an effect of interest", p
-
-
-def _beyond(data: Sequence[float], margin: float, sign: int, among: int) -> tuple[str, str, float]:
-    state, _, p = _superior([sign * (x - margin) for x in data], 0.0, among)
-    side = f"{'below' if sign < 0 else 'above'} {margin:g}"
-    why = {
-        REPRODUCED: f"the whole interval lies {side}",
-        NOT_REPRODUCED: f"no part of the interval lies {side}",
-        INCONCLUSIVE: f"the interval holds {margin:g}",
-    }
-    return state, why[state], p
-
-
-def _equivalent(data: Sequence[float], margin: float, among: int) -> tuple[str, str, float]:
-    test = stats.equivalence(data, margin=margin, alpha=ALPHA)
-    low, high = _ends(data, among)
-    room = f"the margin of {margin:g}"
-    if test.equivalent:
-        return REPRODUCED, f"equal within {room}, by two one-sided tests", test.p
-    if low > margin or high < -margin:
-        return NOT_REPRODUCED, f"the whole interval lies beyond {room}", test.p
-    return INCONCLUSIVE, f"neither equal within {room} nor different by more", test.p
 
 
 def _share(found: Comparison, margin: float) -> Ruling:
@@ -188,11 +167,12 @@ def _share(found: Comparison, margin: float) -> Ruling:
     n, right = len(found.pairs), round(sum(found.differences))
     interval = stats.wilson(right, n)
     about = {"found": found, "interval": interval}
-    if soon := early(found):
+    if soon := early(found, corrected=False):
         state, why, _ = soon
         if state == NOT_RUN:
             return Ruling(found=found, state=state, why=why)
-        return Ruling(**about, state=state, why=why, runs_needed=RUNS_WANTED - n)
+        ruling = Ruling(**about, state=state, why=why)
+        return replace(ruling, outlook=further(replace(ruling, interval=None), "share", margin))
     p = stats.score_p_value(right, n, share=CHANCE) if interval.mean > CHANCE else 1.0
     said = f"in {right} of {n} runs"
     if interval.mean >= margin and interval.low > CHANCE:
@@ -201,46 +181,29 @@ def _share(found: Comparison, margin: float) -> Ruling:
         why = f"all gains as claimed {said} only; the interval lies below {margin:g}"
         return Ruling(**about, state=NOT_REPRODUCED, why=why, p=p)
     why = f"all gains as claimed {said}, which is neither surely most nor surely below {margin:g}"
-    needed = stats.runs_for_share(right, n, margin=margin, chance=CHANCE)
-    more = None if needed is None else needed - n
-    return Ruling(**about, state=INCONCLUSIVE, why=why, p=p, runs_needed=more)
+    needed = for_share(right, n, margin=margin)
+    return Ruling(**about, state=INCONCLUSIVE, why=why, p=p, outlook=needed)
 
 
-def _trend(group: Sequence[Comparison], sign: int) -> float:
-    """One-sided p of Page's test: runs are blocks, their arms stand in the order claimed."""
-    columns = [[pair.test for pair in found.pairs] for found in group]
-    columns.append([pair.control for pair in group[-1].pairs])
-    return stats.trend_p_value(list(zip(*columns[::-sign], strict=True)))
+def _blocks(order: Sequence[Ruling], sign: int) -> list[tuple[float, ...]]:
+    """Return the runs as blocks for Page's test, their arms in the order claimed."""
+    columns = [[pair.test for pair in part.found.pairs] for part in order]
+    columns.append([pair.control for pair in order[-1].found.pairs])
+    return list(zip(*columns[::-sign], strict=True))
 
 
-def further(ruling: Ruling, rule: str, margin: float) -> int | None:
-    """Further runs to tell an effect of the margin from none, with 80 % power.
-
-    Where there is no margin to tell it by (0, or a ratio), the effect is the one seen.
-    """
-    n, interval = len(ruling.found.pairs), ruling.interval
+def further(ruling: Ruling, rule: str, margin: float) -> Outlook:
+    """Say what an open ruling takes; nothing of one that is decided."""
     if ruling.state != INCONCLUSIVE:
-        return None
-    if interval is None:
-        return RUNS_WANTED - n
-    if rule == "equivalence":
-        needed = stats.runs_needed_equivalence(margin=margin, sd=interval.sd)
-    else:
-        effect = abs(interval.mean - margin) if rule == "ratio" else margin or abs(interval.mean)
-        needed = stats.runs_needed(effect=effect, sd=interval.sd) if effect else None
-    return None if needed is None else max(needed - n, RUNS_WANTED - n, 1)
+        return SETTLED
+    if ruling.found.overlap:
+        return OF_FOLDS
+    return for_power(ruling.interval, len(ruling.found.pairs), rule=rule, margin=margin)
 
 
-def _most(parts: Sequence[Ruling], state: str) -> int | None:
-    """Return what settles every open contrast; None if one cannot be, or none has to be."""
-    needed = [part.runs_needed for part in parts if part.state == state == INCONCLUSIVE]
-    return None if not needed or None in needed else max(needed)
+def _open(parts: Sequence[Ruling], speaks: Ruling) -> list[Outlook]:
+    return [p.outlook for p in parts if p.state == speaks.state == INCONCLUSIVE]
 
 
 def _lack(part: Ruling, sign: int) -> float:
     return -sign * fmean(part.found.differences)
-
-
-def _ends(data: Sequence[float], among: int = 1) -> tuple[float, float]:
-    interval = stats.paired_interval(data, confidence=1 - ALPHA / among)
-    return interval.low, interval.high

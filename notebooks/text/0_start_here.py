@@ -29,6 +29,7 @@ print(headline("G1"))
 # | `2_spectrum_kd` | what a student can learn of the frequencies of its teacher, in time and in kernels |
 # | `3_progressive_kd` | compressed video taken apart; a network for each part; their fusion |
 # | `4_flatness` | how sharp the minima of those networks are, and whether it matters |
+# | `5_verdicts` | what all runs together say of every claim, how, and what would change it |
 #
 # What is not here is not claimed.
 
@@ -88,6 +89,7 @@ show(figures.films(strips, titles), factors, name="clips",
 # |---|---|
 # | run every notebook and build the report | `make reproduce` |
 # | run one, with other settings | `redistill run notebooks/3_progressive_kd.ipynb -p seed 1` |
+# | run many, on all cores, GPUs or Slurm | `redistill batch notebooks/3_progressive_kd.ipynb -g seed 0 1 2` |
 # | see what can be set | `redistill params notebooks/3_progressive_kd.ipynb` |
 # | use real clips | `-p dataset weizmann -p data_root FOLDER`, or `-p dataset folder` for your own |
 # | re-encode clips that cannot be read as they are | `redistill prepare SOURCE TARGET` |

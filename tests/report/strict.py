@@ -56,6 +56,13 @@ def check_node(node: ElementTree.Element, path: Path) -> None:
         assert node.get("scope")
     if name == "table":
         assert node.find(".//th") is not None
+    if name == "details":  # what is folded has a name, and only one
+        assert [local(child) for child in node].index("summary") == 0
+        assert len([child for child in node if local(child) == "summary"]) == 1
+        assert text(node[0])
+        assert node.get("open") in (None, "open")
+    if name in ("ul", "ol"):
+        assert {local(child) for child in node} == {"li"}
 
 
 def check_link(link: str, path: Path) -> None:

@@ -193,5 +193,5 @@ def test_values_are_shown_with_sign_and_unit(name, runs, shown):
     text = measured(OURS[name], found)
     assert text == shown
     strip = _strip(OURS[name], found, (-5.0, 5.0))
-    assert strip["value"] == f"{text.replace('-', '−')}\u00a0{OURS[name].unit} · 10\u00a0runs"
+    assert strip["value"] == f"{text.replace('-', '−')}\u00a0{OURS[name].unit}"
     assert len(strip["margin"]) == (name == "P7")  # a margin of 0 is the line of zero

@@ -1,5 +1,6 @@
 """index.html over all runs: the ledger of claims with its verdicts, then every run as it ended."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,22 @@ from redistill.claims import Claim, Verdict, ledger, load_claims, overall
 from redistill.errors import RunError
 from redistill.reference import measured
 from redistill.reporting.pages import Run, load_run, write_page
-from redistill.rules import STATES
+from redistill.reporting.run_groups import groups, stopped
+from redistill.rules import INCONCLUSIVE, NOT_REPRODUCED, NOT_RUN, NOT_TESTABLE, REPRODUCED, STATES
 
 # verdict -> (sign, tone); the word always stands beside the sign
 _SIGNS = (("✓", "good"), ("✕", "bad"), ("≈", "open"), ("—", "mute"), ("○", "mute"))
 MARKS = dict(zip(STATES, _SIGNS, strict=True))
+# failures first
+_ORDER = (NOT_REPRODUCED, INCONCLUSIVE, REPRODUCED, NOT_RUN, NOT_TESTABLE)
 PAPERS = {
-    "ground": ("The baseline", "Three networks on compressed video and their late fusion", ""),
     "substage": ("Substage distillation", "Staged knowledge distillation", "2307.05201"),
     "spectrum": ("Spectrum distillation", "Temporal and parameter frequencies", "2009.06902"),
     "progressive": ("Progressive distillation", "PKD, WISE and flat minima", "2407.02713"),
+    "ground": ("The baseline", "Three networks on compressed video and their late fusion", ""),
 }
 WIDTH, HEIGHT = 250, 36  # of a strip of seeds, pixels
+NEAR, FAR = 5.0, 15.0  # points: where an axis reaches beyond FAR, it is logarithmic beyond NEAR
 Judged = Mapping[str, Sequence[Verdict]]  # by claim
 Runs = Mapping[str, Run]  # by name
 Axis = tuple[float, float]  # its ends
@@ -44,9 +49,13 @@ def build_index(reports_dir: Path) -> Path:
         note=_note(runs),
         groups=[_group(paper, claims, judged, by_id) for paper in PAPERS],
         runs=runs,
+        stopped=stopped(runs),
+        run_groups=groups(runs),
         marks=MARKS,
         links={k: v.relative_to(reports_dir).as_posix() for k, v in reports.items() if v.is_file()},
         size=(WIDTH, HEIGHT),
+        near=NEAR,
+        bends=bends,
     )
 
 
@@ -61,27 +70,40 @@ def _runs(reports_dir: Path) -> list[Run]:
 def _group(paper: str, claims: Sequence[Claim], judged: Judged, runs: Runs) -> dict[str, Any]:
     """One paper's part of the table; the strips of its verdicts share an axis for each unit."""
     own = [claim for claim in claims if claim.paper == paper]
+    states = {claim.id: overall(judged[claim.id]) for claim in own}
+    own.sort(key=lambda claim: _ORDER.index(states[claim.id]))
     shown = [(claim, one) for claim in own for one in judged[claim.id] if one.pairs]
     units = dict.fromkeys(claim.unit for claim, _ in shown)
     axes = {unit: _axis([each for each in shown if each[0].unit == unit]) for unit in units}
-    lines = [
-        (claim, _lines(claim, judged[claim.id], axes.get(claim.unit, (0, 0)), runs))
-        for claim in own
-    ]
+    places = {_place(one) for _, one in shown}
+    only = places.pop() if len(places) == 1 else ""  # said once, above the table
+    parts: tuple[list, list] = ([], [])
+    for claim in own:
+        verdicts = judged[claim.id]
+        lines = _lines(claim, verdicts, axes.get(claim.unit, (0, 0)), runs, only)
+        parts[not any(one.pairs for one in verdicts)].append((claim, lines))
     title, about, arxiv = PAPERS[paper]
     return {"id": paper, "title": title, "about": about, "arxiv": arxiv, "axes": axes,
-            "tally": _tally(own, judged), "claims": lines}  # fmt: skip
+            "place": only, "tally": _tally(own, judged), "states": states,
+            "claims": parts[0], "waiting": parts[1]}  # fmt: skip
 
 
-def _lines(claim: Claim, verdicts: Sequence[Verdict], axis: Axis, runs: Runs) -> list[dict]:
-    """Return the verdicts of a claim as rows of the table."""
+def _place(one: Verdict) -> str:
+    where = f"{one.dataset} {one.world}".strip()
+    return ", ".join(filter(None, (where, one.profile)))
+
+
+def _lines(
+    claim: Claim, verdicts: Sequence[Verdict], axis: Axis, runs: Runs, only: str
+) -> list[dict]:
+    """Return the verdicts of a claim as rows of the table, without the place of all (``only``)."""
     settings = [(v.dataset, v.world, v.profile) for v in verdicts]
     counted = {(v.dataset, v.world) for v in verdicts if v.profile not in ("", "quick")}
     lines = []
     for verdict in verdicts:
         if verdict.profile == "quick" and (verdict.dataset, verdict.world) in counted:
             continue  # runs that count make a machinery check on the same data uninteresting
-        where = [f"{verdict.dataset} {verdict.world}".strip(), verdict.profile]
+        where = [_place(verdict).removeprefix(only)]
         if settings.count((verdict.dataset, verdict.world, verdict.profile)) > 1:
             where.append(f"setting {verdict.setting}" if verdict.setting else "")
         names = dict.fromkeys(name for pair in verdict.pairs for name in pair.runs)
@@ -93,16 +115,15 @@ def _lines(claim: Claim, verdicts: Sequence[Verdict], axis: Axis, runs: Runs) ->
 
 
 def _value(claim: Claim, verdict: Verdict) -> str:
-    """Ours as text: mean, interval, number of independent runs."""
-    n, text = len(verdict.pairs), measured(claim, verdict).replace("-", "−")
-    return f"{text}\u00a0{claim.unit} · {n}\u00a0run{'s' if n > 1 else ''}"
+    """Ours as text: mean and interval."""
+    return f"{measured(claim, verdict).replace('-', '−')}\u00a0{claim.unit}"
 
 
 def _axis(verdicts: Sequence[tuple[Claim, Verdict]]) -> Axis:
     """Return the ends of a common axis: round numbers around zero, margins, dots and intervals."""
     values = [0.0]
     for claim, verdict in verdicts:
-        values += [-2.0, 2.0] if claim.unit == "points" else _margins(claim)
+        values += [-2.0, 2.0] if claim.unit == "points" else claim.marks
         values += verdict.differences
         values += [verdict.interval.low, verdict.interval.high] if verdict.interval else []
     if not any(values):
@@ -111,20 +132,13 @@ def _axis(verdicts: Sequence[tuple[Claim, Verdict]]) -> Axis:
     return float(ticks[0]), float(ticks[-1])
 
 
-def _margins(claim: Claim) -> list[float]:
-    """Where margins lie: the smallest effect of interest, a bound, or both sides of a tolerance."""
-    if claim.rule == "equivalence":
-        return [-claim.margin, claim.margin]
-    less = claim.direction == "less" and claim.rule != "ratio"
-    return [-claim.margin if less else claim.margin]
-
-
 def _strip(claim: Claim, verdict: Verdict, axis: Axis) -> dict[str, Any]:
     """Where dots and interval lie on the paper's common axis of this unit, in pixels."""
+    bent = bends(claim.unit, axis)
 
     def place(value: float) -> float:
-        share = (value - axis[0]) / (axis[1] - axis[0])
-        return round(6 + share * (WIDTH - 12), 1)
+        low, at, high = (_bend(x) if bent else x for x in (axis[0], value, axis[1]))
+        return round(6 + (at - low) / (high - low) * (WIDTH - 12), 1)
 
     found = verdict.interval
     return {
@@ -133,14 +147,27 @@ def _strip(claim: Claim, verdict: Verdict, axis: Axis) -> dict[str, Any]:
         "value": _value(claim, verdict),
         "zero": place(0),
         "interval": [place(x) for x in (found.low, found.mean, found.high)] if found else None,
-        "margin": [place(end) for end in _margins(claim) if axis[0] <= end <= axis[1] and end],
+        "margin": [place(end) for end in claim.marks if axis[0] <= end <= axis[1] and end],
         "axis": axis,
+        "bent": bent,
     }
+
+
+def bends(unit: str, axis: Axis) -> bool:
+    """Say whether an axis is linear near zero only: else one large gain hides all small ones."""
+    return unit == "points" and max(map(abs, axis)) > FAR
+
+
+def _bend(value: float) -> float:
+    """Return a value as it is near zero; beyond, its logarithm, without a jump or a kink."""
+    if abs(value) <= NEAR:
+        return value
+    return math.copysign(NEAR * (1 + math.log(abs(value) / NEAR)), value)
 
 
 def _tally(claims: Sequence[Claim], judged: Judged) -> str:
     states = [overall(judged[claim.id]) for claim in claims]
-    return ", ".join(f"{states.count(one)} {one}" for one in MARKS if one in states)
+    return ", ".join(f"{states.count(one)} {one}" for one in _ORDER if one in states)
 
 
 def _note(runs: Sequence[Run]) -> str:
