@@ -37,6 +37,12 @@ reproduce: .venv/ready
 test: .venv/ready lint
 	$(BIN)/python tests/run_all.py
 
+test-faults: .venv/ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:cacheprovider -s tests/faults/twenty_kills.py
+
+test-slurm: .venv/ready
+	$(BIN)/python tests/slurm/run.py
+
 test-notebooks: .venv/ready
 	$(BIN)/python tests/planted/through_notebooks.py
 

@@ -1,19 +1,23 @@
-"""The command ``redistill``: run, params, status, report, index, prepare.
+"""The command ``redistill``: run, batch, params, status, report, index, bundle, verify, prepare.
 
 Exit codes: 0 done; 1 the notebook failed; 2 bad usage, parameters or input; 3 killed or out of
 memory; 4 timeout; 5 disk full; 128 + signal interrupted.
 """
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from redistill import __version__
+from redistill.batch.command import add_batch_options
 from redistill.config import parse_parameters, resolve
 from redistill.config_text import help_table, parameters_cell
 from redistill.configs import config_name, load_config
-from redistill.errors import RedistillError
+from redistill.errors import RedistillError, RunError
+from redistill.evidence.command import add_bundle_options, add_verify_options
 from redistill.running.notebook import read_metadata
 from redistill.running.status import RunStopped, read_status, runs_in
 
@@ -25,6 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         options.command(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads our output has had enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except RedistillError as error:
         print(f"redistill: {error}", file=sys.stderr)
         if not isinstance(error, RunStopped):
@@ -46,16 +54,20 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     _add_run_options(add(_run, "execute a notebook into a report"))
+    add_batch_options(add(_batch, "a grid of runs: notebooks, data, seeds, parameters"))
     params = add(_params, "what parameters a notebook takes")
     params.add_argument("notebook", type=Path)
     params.add_argument("--cell", action="store_true", help="print its parameters cell instead")
     status = add(_status, "the true state of a run, or of all")
     status.add_argument("run", type=Path, nargs="?", help="a run folder")
+    status.add_argument("--log", action="store_true", help="print what its worker wrote as well")
     report = add(_report, "write the report of a run again")
     report.add_argument("run", type=Path, help="a run folder")
     index = add(_index, "write the index of all runs again")
     for each in (status, index):
         each.add_argument("--reports", type=Path, default=Path("reports"), help="folder of runs")
+    add_bundle_options(add(_bundle, "pack runs and all that proves them into one zip"))
+    add_verify_options(add(_verify, "check such a zip, and repeat a sample of its runs"))
     prepare = add(_prepare, "re-encode a folder of clips so that they can be read")
     prepare.add_argument("source", type=Path)
     prepare.add_argument("target", type=Path)
@@ -112,6 +124,24 @@ def _run(options: argparse.Namespace) -> None:
     print(_write_reports(folder))
 
 
+def _batch(options: argparse.Namespace) -> None:
+    from redistill.batch.command import batch
+
+    batch(options)
+
+
+def _bundle(options: argparse.Namespace) -> None:
+    from redistill.evidence.command import bundle
+
+    bundle(options)
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from redistill.evidence.command import verify
+
+    verify(options)
+
+
 def _write_reports(folder: Path) -> Path:
     """Write the run's report and the index over it; return the report's path."""
     from redistill.reporting.report import build_index, build_report
@@ -139,11 +169,22 @@ def _params(options: argparse.Namespace) -> None:
 
 
 def _status(options: argparse.Namespace) -> None:
+    if options.log and options.run is None:
+        raise RunError("--log prints the log of one run; name its folder")
     for run in [options.run] if options.run else runs_in(options.reports):
         status = read_status(run)
         cell = f" in cell {status.cell}/{status.cells}" if status.cell else ""
         cause = f": {status.cause}" if status.cause else ""
         print(f"{run.name}  {status.state}{cell}{cause}")
+    if options.log:
+        from redistill.batch.command import print_log
+
+        print_log(options.run)
+    elif options.run is None:
+        from redistill.batch.watch import status_lines
+
+        for line in status_lines(options.reports):
+            print(line)
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -6,15 +6,14 @@ Pure functions of a ledger, which is read once from a folder of runs.  Failures 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
 import pandas as pd
-from pandas.io.formats.style import Styler
 
 from redistill import stats
 from redistill.claims import Claim, Verdict, ledger, load_claims, overall
 from redistill.errors import RunError
+from redistill.listing import Listing
 from redistill.outlook import SETTLED
 from redistill.pairing import Record
 from redistill.reference import REFERENCE, measured, records_in
@@ -27,8 +26,6 @@ PAPERS = {
     "spectrum": "Spectrum KD",
     "progressive": "Progressive KD",
 }
-
-_EMPTY = ("", "–", 0)  # what text leaves out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,29 +70,6 @@ class Ledger:
         states = [overall(self.judged[claim.id]) for claim in self.claims]
         told = ", ".join(f"{states.count(one)} {one}" for one in ORDER if one in states)
         return f"{len(self.claims)} claims, {len(self.records)} runs: {told}."
-
-
-@dataclass(frozen=True)
-class Listing:
-    """A table to be read: wrapped in a notebook, a paragraph a line in plain text."""
-
-    table: pd.DataFrame
-
-    def _repr_html_(self) -> str:
-        if self.table.empty:
-            return "none"
-        styler = Styler(self.table, cell_ids=False, uuid_len=0).hide(axis="index")
-        cells = "text-align: left; vertical-align: top; max-width: 26em; white-space: normal"
-        styler.set_table_styles([{"selector": "th, td", "props": cells}])
-        return styler.format(escape="html", na_rep="").to_html()
-
-    def __repr__(self) -> str:
-        lines = []
-        for first, *rest in self.table.itertuples(index=False):
-            told = zip(self.table.columns[1:], rest, strict=True)
-            text = "; ".join(f"{name}: {value}" for name, value in told if value not in _EMPTY)
-            lines.append(fill(f"{first}  {text}", 100, subsequent_indent="    "))
-        return "\n".join(lines) or "none"
 
 
 def read_ledger(folder: Path | None = None) -> Ledger:

@@ -35,6 +35,7 @@ claim = None       # claim to look at closely
 from redistill import ledger_figures, ledger_sources, ledger_tables
 from redistill.config import configure
 from redistill.figures import style
+from redistill.listing import Listing
 from redistill.record import record, show
 from redistill.verdicts import VerdictsConfig
 
@@ -60,7 +61,7 @@ record("claims", len(found.claims))
 record("runs", len(found.records))
 for state in ledger_tables.ORDER[:-1]:
     record(state.replace(" ", "_"), int(tally[state].sum()))
-ledger_tables.Listing(tally)
+Listing(tally)
 
 # %% [markdown]
 # ## The verdicts, paper by paper
@@ -211,7 +212,7 @@ if len(curves):
 # all crossed: what counts is that no two runs share both.
 
 # %%
-ledger_tables.Listing(ledger_sources.sources(whole))
+Listing(ledger_sources.sources(whole))
 
 # %% [markdown]
 # If the runs of one claim had been made by different source, their difference might be one of methods. How

@@ -33,6 +33,14 @@ def test_another_process_with_the_runners_pid_is_not_the_runner(tmp_path):
     assert read_status(tmp_path).state == "killed"
 
 
+def test_a_runner_that_died_behind_its_record_had_completed(tmp_path):
+    write_status(tmp_path, replace(running(), pid_started=1.0))
+    (tmp_path / "record.json").write_text("{}")
+    status = read_status(tmp_path)
+    assert (status.state, status.cause) == ("completed", "")
+    assert status.ended == status.heartbeat
+
+
 def test_a_runner_elsewhere_is_judged_by_its_heartbeat(tmp_path):
     elsewhere = replace(running(), host="elsewhere", pid=1)
     write_status(tmp_path, elsewhere)

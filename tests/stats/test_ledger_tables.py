@@ -15,6 +15,7 @@ from redistill.claims import load_claims
 from redistill.config import resolve
 from redistill.errors import ConfigError, RunError
 from redistill.ledger_tables import Ledger, ledger, read_ledger
+from redistill.listing import Listing
 from redistill.reference import REFERENCE
 from redistill.verdicts import VerdictsConfig
 
@@ -61,12 +62,10 @@ def test_failures_come_first_and_what_was_not_run_apart(reference):
 
 
 def test_a_listing_is_text_and_escaped_html(reference):
-    listing = ledger_tables.Listing(
-        pd.DataFrame({"claim": ["X1"], "in words": ["a < b & <i>c</i>"]})
-    )
+    listing = Listing(pd.DataFrame({"claim": ["X1"], "in words": ["a < b & <i>c</i>"]}))
     assert repr(listing) == "X1  in words: a < b & <i>c</i>"
     assert "a &lt; b &amp; &lt;i&gt;c" in listing._repr_html_()
-    none = ledger_tables.Listing(pd.DataFrame(columns=["claim"]))
+    none = Listing(pd.DataFrame(columns=["claim"]))
     assert (repr(none), none._repr_html_()) == ("none", "none")
     assert all(len(line) <= 100 for line in repr(ledger_tables.untestable(reference)).split("\n"))
 

@@ -22,16 +22,23 @@ _LIBRARY = Path(__file__).resolve().parents[1]
 
 def environment() -> dict[str, Any]:
     """Return what the runner knows: all but the device and threads, which the kernel tells."""
-    import av  # late: a kernel asked for its facts need not load it
-
     return {
-        "python": platform.python_version(),
+        **software(),
         "platform": platform.platform(),
         "host": platform.node(),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "memory": psutil.virtual_memory().total,
         "git": git_state(_LIBRARY),
+    }
+
+
+def software() -> dict[str, Any]:
+    """Return the versions of what computes: Python, packages, ffmpeg's libraries."""
+    import av  # late: a kernel asked for its facts need not load it
+
+    return {
+        "python": platform.python_version(),
         "versions": {name: version(name) for name in _PACKAGES},
         "ffmpeg": {name: ".".join(map(str, n)) for name, n in av.library_versions.items()},
     }

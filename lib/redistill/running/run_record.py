@@ -10,8 +10,9 @@ from typing import Any
 from redistill.errors import RedistillError, RunError
 from redistill.files import read_json, write_json
 from redistill.rows import row_from_json, rows_in
+from redistill.running.status import RECORD as FILE
 
-FILE = "record.json"
+PARTS = ("cells", "parameters", "source", "data", "environment")  # of a key
 _VERSION = 1
 # Field, its type, and whether it may be null.
 _FIELDS: Mapping[str, tuple[type, bool]] = {
@@ -39,6 +40,11 @@ _FIELDS: Mapping[str, tuple[type, bool]] = {
     "cell_seconds": (list, False),
     "peak_memory": (int, False),  # bytes, of the kernel and its descendants
     "rows": (list, False),
+}
+# As above, of records that may lack them: they were added later.
+_LATER: Mapping[str, tuple[type, bool]] = {
+    "key": (dict, True),  # of its inputs; null if the source changed while the run was under way
+    "disk": (dict, False),  # bytes: of the run's folder; of the cache, written while it ran
 }
 
 
@@ -83,14 +89,24 @@ def check_record(record: Any, path: Path) -> None:
     """Raise RunError, naming the field, if ``record`` is not a record of this version."""
     if not isinstance(record, Mapping):
         raise RunError(f"{path} is not a record: expected a JSON object")
-    for name, (kind, may_be_null) in _FIELDS.items():
+    for name, (kind, may_be_null) in {**_FIELDS, **_LATER}.items():
         if name not in record:
+            if name in _LATER:
+                continue
             raise RunError(f"{path} is not a valid record: it lacks {name!r}")
         value = record[name]
         if not (type(value) is kind or (value is None and may_be_null)):
             raise RunError(
                 f"{path} is not a valid record: {name} = {str(value)[:80]!r}, "
                 f"expected {kind.__name__}"
+            )
+    for name, entries in (("key", {"value", *PARTS}), ("disk", {"run", "cache"})):
+        found = record.get(name)
+        kind = str if name == "key" else int
+        if found is not None and {k for k, v in found.items() if type(v) is kind} != entries:
+            raise RunError(
+                f"{path} is not a valid record: {name} = {str(found)[:80]!r}, "
+                f"expected {', '.join(sorted(entries))}, each {kind.__name__}"
             )
     if record["version"] != _VERSION:
         raise RunError(f"{path}: record version {record['version']}, this suite reads {_VERSION}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import nbformat
@@ -13,10 +14,13 @@ from papermill import execute_notebook
 
 from redistill.config import as_json, config_hash, plain, resolve
 from redistill.configs import config_name, load_config
-from redistill.files import write_atomic, write_json
+from redistill.files import cache_root, write_atomic, write_json
+from redistill.running.content import folder_bytes
 from redistill.running.endings import ending_of
 from redistill.running.environment import environment, library_hash
-from redistill.running.notebook import check_parameters_cell, notebook_hash, read_notebook
+from redistill.running.key import cells_part, input_files, run_key, source_part
+from redistill.running.notebook import notebook_hash, read_notebook
+from redistill.running.parameters_cell import cell_values, own_cells
 from redistill.running.progress import Progress, Watch
 from redistill.running.run_folder import default_names, new_folder
 from redistill.running.run_record import build_record
@@ -24,6 +28,7 @@ from redistill.running.status import Ending, RunStopped, now, running, write_sta
 from redistill.running.stop import Stop, stop_signals
 
 _BALLAST = ".ballast"  # given up when the disk is full, so that the status can still be told
+_PARSING = Lock()  # Python 3.11 cannot build two syntax trees in two threads at once
 _THREADS = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")
 
 
@@ -56,7 +61,8 @@ def run_notebook(
             as it came, the notebook.
         RunError: it could not start.
     """
-    run = _Run(Path(notebook), parameters, config, progress)
+    with _PARSING:
+        run = _Run(Path(notebook), parameters, config, progress)
     with stop_signals() as stop:
         digest = run.facts["config_hash"]
         names = default_names(Path(notebook), digest) if run_id is None else [run_id]
@@ -74,14 +80,17 @@ class _Run:
         self, path: Path, parameters: Mapping[str, Any], config: type | None, progress: bool
     ) -> None:
         self.nb = read_notebook(path)
+        self.nb.cells = own_cells(self.nb)
         name = config.__name__ if config else config_name(self.nb.metadata)
-        check_parameters_cell(self.nb, path)
-        # The kernel works in a folder of its own, so paths are meant from where the user stands.
+        config = config or load_config(name)
         given = {key: value for key, value in parameters.items() if value is not None}
-        for key, value in given.items():
-            if isinstance(value, Path):
-                given[key] = value.expanduser().absolute()
-        self.config = resolve(config or load_config(name), given)
+        given = cell_values(self.nb, config, path) | given
+        self.config = resolve(config, given)
+        # The kernel works in a folder of its own, so paths are meant from where the user stands;
+        # the record has them as they were given, and so names no folder of this machine.
+        places = {k: v.absolute() for k, v in input_files(self.config).items() if k in given}
+        self.placed = plain(given | places)
+        self.key = run_key(self.nb, self.config)
         self.facts = {
             "notebook": path.name,
             "notebook_hash": notebook_hash(self.nb),
@@ -133,7 +142,7 @@ class _Run:
         execute_notebook(
             source,
             None,
-            parameters=self.facts["given"],
+            parameters=self.placed,
             engine_name="redistill",
             kernel_name="python3",
             language="python",
@@ -153,17 +162,36 @@ class _Run:
         write_status(self.folder, self.status)
 
     def _record(self) -> None:
-        begun, ended = self.status.started, now()
-        seconds = datetime.fromisoformat(ended) - datetime.fromisoformat(begun)
+        begun, ended = map(datetime.fromisoformat, (self.status.started, now()))
+        written = folder_bytes(cache_root(), since=begun.timestamp())
         self.facts |= {
             "run": self.folder.name,
-            "started": begun,
-            "ended": ended,
-            "seconds": seconds.total_seconds(),
+            "key": self._key_that_held(),
+            "started": self.status.started,
+            "ended": ended.isoformat(timespec="milliseconds"),
+            "seconds": (ended - begun).total_seconds(),
+            "disk": {"run": folder_bytes(self.folder), "cache": written},
             "cell_seconds": self.watch.seconds,
             "peak_memory": self.watch.memory.peak,
         }
         build_record(self.folder, {**self.facts, **self.watch.facts})
+
+    def _key_that_held(self) -> dict[str, str] | None:
+        """Return the key for the record; None if the source did not stay what the key says.
+
+        The kernel imports one module after another, so nobody knows which source it took.
+        """
+        ran = nbformat.read(self.folder / "notebook.ipynb", as_version=4)
+        with _PARSING:
+            found = {"cells": cells_part(ran), "source": source_part(ran, self.config)}
+        if found.items() <= self.key.parts.items():
+            return self.key.to_json()
+        print(
+            f"redistill: {self.folder.name}: the library source changed while the run was under "
+            "way; its record has no key, so a batch will repeat it",
+            file=sys.stderr,
+        )
+        return None
 
     def _tidy(self) -> None:
         with contextlib.suppress(OSError):

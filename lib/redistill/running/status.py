@@ -19,6 +19,7 @@ from redistill.files import read_json, write_json
 
 STATES = ("running", "completed", "failed", "killed", "interrupted", "timeout", "disk_full")
 FILE = "status.json"
+RECORD = "record.json"  # the last that a run writes before it says that it has completed
 BEAT = 5.0  # seconds between heartbeats
 SILENCE = 120.0  # seconds without one, after which a runner on another machine counts as dead
 
@@ -91,6 +92,8 @@ def write_status(run_dir: Path, status: Status) -> None:
 def read_status(run_dir: Path) -> Status:
     """Return a run's status; a run whose runner is gone is "killed", whatever its file says.
 
+    But if its record was written, which is whole or not there, only the last word is missing.
+
     Raises:
         RunError: there is no run in ``run_dir``, or its status file is not one.
     """
@@ -105,7 +108,11 @@ def read_status(run_dir: Path) -> Status:
     if status.state not in STATES:
         raise RunError(f"{path}: state {status.state!r} is none of {', '.join(STATES)}")
     cause = _death_of_runner(status) if status.state == "running" else None
-    return status if cause is None else replace(status, state="killed", cause=cause)
+    if cause is None:
+        return status
+    if (path.parent / RECORD).is_file():
+        return replace(status, state="completed", ended=status.heartbeat)
+    return replace(status, state="killed", cause=cause)
 
 
 def runs_in(reports: Path) -> Iterator[Path]:

@@ -1,0 +1,1 @@
+"""Grids of runs: on the slots of one machine, or through Slurm."""
