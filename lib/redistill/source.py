@@ -17,41 +17,38 @@ def source_hash(*modules: str) -> str:
     """
     digest = hashlib.sha256()
     for name in sorted(reachable(*modules)):
-        digest.update(name.encode() + b"\0" + _file(name).read_bytes() + b"\0")
+        digest.update(name.encode() + b"\0" + file_of(name).read_bytes() + b"\0")
     return digest.hexdigest()
 
 
-def reachable(*modules: str) -> set[str]:
-    """Return the modules of this package that ``modules`` import, directly or not."""
+def reachable(*names: str) -> set[str]:
+    """Return those of ``names`` that are modules of this package, and all that they import."""
     seen: set[str] = set()
-    todo = list(modules)
+    todo = list(names)
     while todo:
         name = todo.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        todo += [found for found in _imports(name) if found not in seen]
+        path = file_of(name)
+        if path and name not in seen:
+            seen.add(name)
+            todo += imported(path.read_text(encoding="utf-8"))
     return seen
 
 
-def _imports(name: str) -> set[str]:
-    """Return the modules of this package named in the import statements of ``name``."""
-    found = set()
-    for node in ast.walk(ast.parse(_file(name).read_text(encoding="utf-8"))):
+@cache
+def imported(source: str) -> frozenset[str]:
+    """Return the modules, and what may be modules, that the import statements of a text name."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        found |= {n for n in names if n.split(".")[0] == _ROOT.name and _exists(n)}
-    return found
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(found)
 
 
-def _exists(name: str) -> bool:
-    return _file(name).is_file()
-
-
-def _file(name: str) -> Path:
-    base = _ROOT.joinpath(*name.split(".")[1:])
-    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+def file_of(name: str) -> Path | None:
+    """Return the file of a module of this package; None if it is none."""
+    top, *parts = name.split(".")
+    base = _ROOT.joinpath(*parts)
+    files = (base / "__init__.py", base.with_suffix(".py"))
+    return next((path for path in files if top == _ROOT.name and path.is_file()), None)

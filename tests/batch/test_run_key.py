@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "run"))
 from nbformat.v4 import new_code_cell, new_notebook
 from toy import ToyConfig, notebook
 
+from redistill import source
 from redistill.batch.found import find_run, find_runs
 from redistill.config import param, resolve
 from redistill.errors import ConfigError, RunError
@@ -86,7 +87,7 @@ def package(tmp_path, monkeypatch):
     for name, text in {**texts, "claims": "z = 1"}.items():
         (folder / f"{name}.py").write_text(text)
     (folder / "claims.toml").write_text("[[claim]]")
-    monkeypatch.setattr(key, "_LIBRARY", folder)
+    monkeypatch.setattr(source, "_ROOT", folder)
     return folder
 
 

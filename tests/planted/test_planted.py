@@ -243,6 +243,42 @@ DEFECTS = {
         "spread(feeds.split.val,",
         "tests/methods/test_flatness_study.py -k no_others",
     ),
+    "a key that does not see the data": (
+        "running/key.py",
+        '"data": _data(places, memo),',
+        '"data": "",',
+        "tests/batch/test_run_key.py -k contents_of_all_files",
+    ),
+    "a run made twice by two workers": (
+        "batch/worker.py",
+        "    with key_lock(batch.reports, key):\n",
+        "    with contextlib.nullcontext():\n",
+        "tests/batch/test_batch_locks.py -k made_once",
+    ),
+    "a run without a record that counts as done": (
+        "batch/found.py",
+        'own = read_record(path.parent).get("key") or {}',
+        'own = __import__("json").loads(text).get("key") or {}',
+        "tests/batch/test_run_key.py -k only_while_its_record",
+    ),
+    "a bundle whose hashes nobody looks at": (
+        "evidence/opened.py",
+        'if opened.sha256(name) != opened.manifest["files"][name]["sha256"]:',
+        "if not opened.sha256(name):",
+        "tests/evidence/test_bundle_container.py -k flipped_byte",
+    ),
+    "folds counted as independent runs": (
+        "pairing.py",
+        "sqrt(1 + n * self.overlap)",
+        "sqrt(1)",
+        "tests/stats/test_folds_apart.py -k resampled",
+    ),
+    "a record behind which the runner died called killed": (
+        "running/status.py",
+        "(path.parent / RECORD).is_file()",
+        "False",
+        "tests/run/test_status.py -k behind_its_record",
+    ),
 }
 
 

@@ -109,10 +109,18 @@ def test_a_stopped_run_says_where_and_why_and_presents_no_result(tmp_path, state
 
 def test_a_run_whose_runner_died_is_told_as_killed(run):
     change(run, "status", state="running", ended=None, pid=2**22 + 1)
+    (run / "record.json").unlink()
     tree = parse(build_report(run))
     assert text(find(tree, "badge")[0]) == "✕ killed"
     assert find(tree, "stop")
-    assert not find(tree, "tiles")  # its record is there, but the run is not a completed one
+    assert not find(tree, "tiles")
+
+
+def test_a_run_whose_runner_died_behind_its_record_is_a_result(run):
+    change(run, "status", state="running", ended=None, pid=2**22 + 1)
+    tree = parse(build_report(run))
+    assert text(find(tree, "badge")[0]) == "✓ completed"
+    assert find(tree, "tiles")
 
 
 @pytest.mark.parametrize("spoil", ["absent", "torn", "incomplete", "other"])

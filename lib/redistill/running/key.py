@@ -7,9 +7,8 @@ import ast
 import contextlib
 import hashlib
 import sys
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,8 +20,8 @@ from redistill.running.environment import software
 from redistill.running.notebook import notebook_hash
 from redistill.running.parameters_cell import own_cells
 from redistill.running.run_record import FILE
+from redistill.source import file_of, imported, reachable
 
-_LIBRARY = Path(__file__).resolve().parents[1]
 _EFFORT = ("workers",)  # changes no number
 _NAMED_WEIGHTS = ("", "imagenet", "kinetics")
 Memo = MutableMapping[Any, str]
@@ -82,19 +81,15 @@ def cells_part(nb: Any) -> str:
 def source_part(nb: Any, config: Any) -> str:
     """Return the hash of the library source in reach of the notebook and of its config, as now."""
     module = type(config).__module__
-    todo = {module, *_imported(cell.source for cell in nb.cells if cell.cell_type == "code")}
+    names = {module, *_imported(nb)}
     found: dict[str, bytes] = {}
     own = getattr(sys.modules[module], "__file__", None)
-    if own and _file(module) is None:  # the config of somebody's own notebook
+    if own and file_of(module) is None:  # the config of somebody's own notebook
         found[module] = Path(own).read_bytes()
-        todo |= _imported([found[module].decode()])
-    while todo:
-        name = todo.pop()
-        if name not in found and (path := _file(name)):
-            found[name] = path.read_bytes()
-            todo |= _imported([found[name].decode()])
+        names |= imported(found[module].decode())
+    found |= {name: file_of(name).read_bytes() for name in reachable(*names)}
     if "redistill.claims" in found:
-        found["claims.toml"] = (_LIBRARY / "claims.toml").read_bytes()
+        found["claims.toml"] = file_of("redistill.claims").with_name("claims.toml").read_bytes()
     return sha256_json({name: hashlib.sha256(text).hexdigest() for name, text in found.items()})
 
 
@@ -113,37 +108,21 @@ def _once(memo: Memo, name: Any, find: Callable[[], str]) -> str:
     return memo[name]
 
 
-def _imported(sources: Iterable[str]) -> set[str]:
-    """Return the modules, and what may be modules, that the sources' import statements name."""
-    return set().union(*map(_imports, sources))
-
-
-@cache
-def _imports(source: str) -> frozenset[str]:
+def _imported(nb: Any) -> set[str]:
+    """Return what the cells import; magic commands are translated, other languages left out."""
     found: set[str] = set()
-    for node in ast.walk(_tree(source)):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return frozenset(found)
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            with contextlib.suppress(SyntaxError):
+                found |= imported(_translated(cell.source))
+    return found
 
 
-def _tree(source: str) -> ast.AST:
-    """Return the syntax of a cell, magic commands translated; of one that is no Python, nothing."""
+def _translated(source: str) -> str:
     try:
-        return ast.parse(source)
+        ast.parse(source)
     except SyntaxError:
         from IPython.core.inputtransformer2 import TransformerManager
 
-        with contextlib.suppress(SyntaxError):
-            return ast.parse(TransformerManager().transform_cell(source))
-    return ast.Module([], [])
-
-
-def _file(name: str) -> Path | None:
-    """Return the file of a module of this library; None if it is none."""
-    top, *parts = name.split(".")
-    base = _LIBRARY.joinpath(*parts)
-    files = (base / "__init__.py", base.with_suffix(".py"))
-    return next((path for path in files if top == _LIBRARY.name and path.is_file()), None)
+        return TransformerManager().transform_cell(source)
+    return source
