@@ -88,14 +88,14 @@ class FlatnessConfig(ClipsConfig):
     lr: float = as_in(ProgressiveConfig, "lr")
     weight_decay: float = as_in(ProgressiveConfig, "weight_decay")
     sample: int = param(96, help="training clips on which the training loss is read", low=2)
-    hessian_clips: int = param(12, help="of these, clips that the Hessian is of", low=2)
+    hessian_clips: int = param(6, help="of these, clips that the Hessian is of", low=2)
     hessian_batch: int = param(64, help="clips in a batch of the Hessian", low=1)
     top: int = param(2, help="eigenvalues of each network", low=2, high=50)
     top_everywhere: bool = param(
         False, help="the largest eigenvalue of all others, and of D H D, too"
     )
     probes: int = param(6, help="random vectors of a trace", low=2)
-    density_steps: int = param(10, help="Lanczos steps of a density", low=2)
+    density_steps: int = param(8, help="Lanczos steps of a density", low=2)
     density_probes: int = param(2, help="random vectors of a density", low=2)
     grid: int = param(9, help="points along a side of a surface", low=3)
     directions: int = param(2, help="random directions of the slices", low=2)
