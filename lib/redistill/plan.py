@@ -30,6 +30,7 @@ from redistill.predict import forward, settle
 from redistill.reference import REFERENCE
 from redistill.running.run_record import read_record
 from redistill.session import begin
+from redistill.train import channels_last
 from redistill.trunk_feed import TrunkFeed
 from redistill.video.clips import ClipLoader
 from redistill.video.folders import SUFFIXES, find_root
@@ -108,10 +109,9 @@ def _planned(
     config: ProgressiveConfig, device: str, batch: int, classes: int
 ) -> Iterator[tuple[str, tuple[str, ...], Planned]]:
     """Yield name, modalities decoded, and the phase on noise, which costs what pictures cost."""
-    layout = torch.channels_last if device == "cuda" else torch.contiguous_format
     drawn = replace(config, weights="")  # a plan downloads nothing
     nets = {m: stream(m, drawn, classes=classes) for m in MODALITIES}
-    nets = {m: net.to(device, memory_format=layout) for m, net in nets.items()}
+    nets = {m: channels_last(net.to(device)) for m, net in nets.items()}
     feeds = {m: _noise(config, m, batch) for m in MODALITIES}
     for m in MODALITIES:
         job = phase(m, config, device=device), nets[m], feeds[m], cross_entropy
@@ -119,7 +119,7 @@ def _planned(
     arms = choose(config.arms, seed=config.seed)
     shared = {"nets": nets, "feeds": feeds, "device": device, "name": ""}
     for m in MODALITIES:
-        exits = exits_of(nets[m], arms, config).to(device, memory_format=layout)
+        exits = channels_last(exits_of(nets[m], arms, config).to(device))
         trunk = TrunkFeed(modality=m, student=nets[m], **shared)
         job = exit_phase("plan", m, config, device=device), exits, trunk, Distil(arms)
         yield f"classifiers on {m}", MODALITIES, job

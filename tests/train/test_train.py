@@ -16,7 +16,7 @@ from redistill.errors import RunError
 from redistill.nets.streams import build_stream
 from redistill.phase import Phase, cross_entropy
 from redistill.predict import accuracy, predict, settle
-from redistill.train import first_losses, run_phase
+from redistill.train import channels_last, first_losses, run_phase
 
 PHASE = Phase(name="drawn", steps=40, batch=8, lr=1e-2, weight_decay=1e-2, seed=0)
 
@@ -253,3 +253,24 @@ def test_every_clip_once_an_epoch_in_even_batches(feed):
 def test_autocast_runs_and_losses_stay_float32(cache, feed):
     result = run_phase(dataclasses.replace(PHASE, amp=True, steps=3), network(), feed)
     assert predict(result.net, feed, amp=True).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        "cpu",
+        pytest.param(
+            "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+        ),
+    ],
+)
+def test_kernels_lie_as_their_device_wants_and_keep_their_numbers(device):
+    """Kernels over time (r3d) too, which torch refuses to lay out with channels last."""
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv3d(4, 2, 3)).to(device)
+    before = [weight.detach().clone() for weight in net.parameters()]
+    assert channels_last(net) is net
+    last = net[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert last == (device == "cuda")
+    assert net[1].weight.is_contiguous()
+    for weight, old in zip(net.parameters(), before, strict=True):
+        assert torch.equal(weight, old)
