@@ -247,7 +247,7 @@ DEFECTS = {
         "running/key.py",
         '"data": _data(places, memo),',
         '"data": "",',
-        "tests/batch/test_run_key.py -k contents_of_all_files",
+        "tests/batch/test_run_key.py -k weights_count_by_content",
     ),
     "a run made twice by two workers": (
         "batch/worker.py",
@@ -265,7 +265,7 @@ DEFECTS = {
         "evidence/opened.py",
         'if opened.sha256(name) != opened.manifest["files"][name]["sha256"]:',
         "if not opened.sha256(name):",
-        "tests/evidence/test_bundle_container.py -k flipped_byte",
+        "tests/evidence/test_bundle_container.py -k written_anew",
     ),
     "folds counted as independent runs": (
         "pairing.py",
