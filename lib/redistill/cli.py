@@ -21,8 +21,6 @@ from redistill.evidence.command import add_bundle_options, add_verify_options
 from redistill.running.notebook import read_metadata
 from redistill.running.status import RunStopped, read_status, runs_in
 
-_EXIT = {"failed": 1, "killed": 3, "timeout": 4, "disk_full": 5}
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line asks and return the exit code."""
@@ -37,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"redistill: {error}", file=sys.stderr)
         if not isinstance(error, RunStopped):
             return 2
-        return _EXIT.get(error.ending.state, error.ending.exit_code)
+        return error.exit_code
     except KeyboardInterrupt:
         return 130
     return 0

@@ -21,7 +21,6 @@ from redistill.errors import RedistillError, RunError
 from redistill.files import write_json
 from redistill.running.status import RunStopped
 
-_EXIT = {"failed": 1, "killed": 3, "timeout": 4, "disk_full": 5}
 _PR_SET_PDEATHSIG = 1
 
 
@@ -58,7 +57,7 @@ def work(folder: Path, number: int) -> int:
                 write_json(outcome, {"error": str(error)})
         if not isinstance(error, RunStopped):
             return 2
-        return _EXIT.get(error.ending.state, error.ending.exit_code)
+        return error.exit_code
     return 0
 
 

@@ -10,6 +10,7 @@ from redistill.claims import load_claims
 from redistill.errors import ConfigError, RunError, nearest
 from redistill.evidence.verdicts import runs_behind
 from redistill.files import slug
+from redistill.running.status import counted_folders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +72,7 @@ def _found(reports: Path) -> list[Path]:
     """Return the run folders that the index finds: in ``reports`` and one level down."""
     if not reports.is_dir():
         raise RunError(f"no folder {reports}; name runs, or their folder with --reports")
-    files = [*reports.glob("*/*.json"), *reports.glob("*/*/*.json")]
-    found = {path.parent for path in files if path.name in ("status.json", "record.json")}
-    return [folder for folder in sorted(found) if not folder.name.startswith(".")]
+    return counted_folders(reports)
 
 
 def _read(folder: Path) -> tuple[Chosen, str]:

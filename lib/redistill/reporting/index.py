@@ -13,6 +13,7 @@ from redistill.reference import measured
 from redistill.reporting.pages import Run, load_run, write_page
 from redistill.reporting.run_groups import groups, stopped
 from redistill.rules import INCONCLUSIVE, NOT_REPRODUCED, NOT_RUN, NOT_TESTABLE, REPRODUCED, STATES
+from redistill.running.status import counted_folders
 
 # verdict -> (sign, tone); the word always stands beside the sign
 _SIGNS = (("✓", "good"), ("✕", "bad"), ("≈", "open"), ("—", "mute"), ("○", "mute"))
@@ -61,9 +62,7 @@ def build_index(reports_dir: Path) -> Path:
 
 def _runs(reports_dir: Path) -> list[Run]:
     """Find run folders here and one level down, newest first."""
-    files = [*reports_dir.glob("*/*.json"), *reports_dir.glob("*/*/*.json")]
-    found = {path.parent for path in files if path.name in ("status.json", "record.json")}
-    runs = [load_run(folder) for folder in sorted(found) if not folder.name.startswith(".")]
+    runs = [load_run(folder) for folder in counted_folders(reports_dir)]
     return sorted(runs, key=lambda run: str(run.status.get("started", "")), reverse=True)
 
 

@@ -20,6 +20,7 @@ from redistill.files import read_json, write_json
 STATES = ("running", "completed", "failed", "killed", "interrupted", "timeout", "disk_full")
 FILE = "status.json"
 RECORD = "record.json"  # the last that a run writes before it says that it has completed
+_EXIT = {"failed": 1, "killed": 3, "timeout": 4, "disk_full": 5}
 BEAT = 5.0  # seconds between heartbeats
 SILENCE = 120.0  # seconds without one, after which a runner on another machine counts as dead
 
@@ -48,6 +49,11 @@ class RunStopped(RunError):
         where = f" in cell {ending.cell}" if ending.cell else ""
         super().__init__(f"{ending.state}{where}: {ending.cause}")
         self.ending, self.folder = ending, folder
+
+    @property
+    def exit_code(self) -> int | None:
+        """The command's exit code: one for each state, or 128 + signal as shells count."""
+        return _EXIT.get(self.ending.state, self.ending.exit_code)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +124,13 @@ def read_status(run_dir: Path) -> Status:
 def runs_in(reports: Path) -> Iterator[Path]:
     """Return the run folders directly inside ``reports``, oldest name first."""
     return (path.parent for path in sorted(Path(reports).glob(f"*/{FILE}")))
+
+
+def counted_folders(reports: Path) -> list[Path]:
+    """Return the run folders in ``reports`` and one level down, as the index has them."""
+    files = [*reports.glob("*/*.json"), *reports.glob("*/*/*.json")]
+    found = {path.parent for path in files if path.name in (FILE, RECORD)}
+    return [folder for folder in sorted(found) if not folder.name.startswith(".")]
 
 
 def now() -> str:
