@@ -21,7 +21,10 @@ CHILD = """import subprocess
 child = subprocess.Popen(["sleep", "60"])
 open("child", "w").write(str(child.pid))
 """
-SLEEP = CHILD + PID + "print('begun', flush=True)\ntime.sleep(60)"
+# The pid comes last: who kills at the sight of it must find the line printed and sent.
+SLEEP = (
+    CHILD + "print('begun', flush=True)\n__import__('time').sleep(0.5)\n" + PID + "time.sleep(60)"
+)
 
 
 def started(launch, tmp_path, *cells, options=(), **process):
