@@ -7,6 +7,15 @@ from typing import Any
 import numpy as np
 
 
+def is_watched() -> bool:
+    """Return whether somebody has this notebook open: no run, no test, no plain Python."""
+    if "REDISTILL_RUN_DIR" in os.environ or os.environ.get("REDISTILL_PROGRESS") == "0":
+        return False
+    from IPython import get_ipython
+
+    return hasattr(get_ipython(), "kernel")
+
+
 class Line:
     """A line of text that replaces itself, for ``run_phase(tick=...)``.
 
@@ -17,13 +26,9 @@ class Line:
 
     def __init__(self) -> None:
         self._handle = None
-        if "REDISTILL_RUN_DIR" in os.environ or os.environ.get("REDISTILL_PROGRESS") == "0":
-            return
-        from IPython import get_ipython
-        from IPython.display import display
+        if is_watched():
+            from IPython.display import display
 
-        shell = get_ipython()
-        if shell is not None and hasattr(shell, "kernel"):
             self._handle = display({"text/plain": ""}, raw=True, display_id=True)
 
     def say(self, text: str) -> None:

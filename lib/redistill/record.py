@@ -90,21 +90,42 @@ def show(
         RunError: a name that cannot name a file, a table with an infinity or with objects that
             are no JSON scalars, or a second figure of the same name in one run.
     """
-    picture = _png(figure)
-    rows = [[_cell(item, name) for item in row] for row in table.itertuples(index=False)]
+    bundle = figure_bundle(
+        figure, table, name=name, atol=atol, rtol=rtol, free=free, caption=caption
+    )
     if folder := _run_dir():
         target = folder / "figures" / f"{slug(name)}.png"
         if target.exists():
             raise RunError(
                 f"this run already shows a figure {name!r}; give the second its own name"
             )
-        write_atomic(target, picture)
+        write_atomic(target, base64.b64decode(bundle["image/png"]))
         write_atomic(target.with_suffix(".csv"), table.to_csv(index=False))
+    _display(bundle)
+
+
+def figure_bundle(
+    figure: "Figure",
+    table: "pd.DataFrame",
+    *,
+    name: str,
+    atol: float | None = None,
+    rtol: float | None = None,
+    free: bool = False,
+    caption: str = "",
+) -> dict[str, Any]:
+    """Return a figure and its table as the MIME bundle that ``show`` displays; nothing is kept.
+
+    Raises:
+        RunError: as ``show``.
+    """
+    picture = _png(figure)
+    rows = [[_cell(item, name) for item in row] for row in table.itertuples(index=False)]
     entry = {"name": slug(name), "columns": [str(c) for c in table.columns], "rows": rows}
     entry |= {"atol": atol, "rtol": rtol, "free": free, "caption": caption}
     text = f"figure {name}" + (f": {caption}" if caption else "")
     encoded = base64.b64encode(picture).decode()
-    _display({"image/png": encoded, "text/plain": text, FIGURE_MIME: entry})
+    return {"image/png": encoded, "text/plain": text, FIGURE_MIME: entry}
 
 
 def note_data(**facts: Any) -> None:
