@@ -6,6 +6,8 @@
 #   make test-faults batches killed 20 times at random moments
 #   make test-slurm  batches through a real Slurm of one node, brought up for it (root, Debian's
 #                    slurm-wlm and munge)
+#   make test-browser  every notebook and instrument in JupyterLab, through Chromium (Debian's
+#                    chromium, or REDISTILL_CHROMIUM=<path>)
 #   make test-notebooks  the notebooks with every planted defect, and on other arithmetic
 #   make lab         JupyterLab in the notebooks folder
 #   make bench       speed, as ratios of two things measured in one run
@@ -23,7 +25,7 @@ TORCH_INDEX ?=
 REPORTS ?= reports
 BIN := .venv/bin
 
-.PHONY: reproduce test test-faults test-slurm test-notebooks lab bench update-notebooks lock clean lint
+.PHONY: reproduce test test-faults test-slurm test-browser test-notebooks lab bench update-notebooks lock clean lint
 .DEFAULT_GOAL := help
 
 help:
@@ -42,6 +44,10 @@ test-faults: .venv/ready
 
 test-slurm: .venv/ready
 	$(BIN)/python tests/slurm/run.py
+
+test-browser: .venv/ready
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-input -c requirements.lock -e '.[browser]'
+	REDISTILL_BROWSER=1 $(BIN)/python -m pytest -p no:cacheprovider -s tests/browser
 
 test-notebooks: .venv/ready
 	$(BIN)/python tests/planted/through_notebooks.py

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from redistill.errors import RedistillError
 from redistill.explore.canvas import Canvas
+from redistill.explore.manners import Manners
 from redistill.files import slug
 from redistill.live import is_watched
 from redistill.record import figure_bundle, show
@@ -60,8 +61,7 @@ class Panel:
             control.observe(self._changed, names="value")
         row = widgets.HBox([*self.controls.values(), *extra])
         row.layout.flex_flow = "row wrap"
-        canvas.widget.tooltip = caption
-        self.widget = widgets.VBox([row, canvas.widget, self._sentence])
+        self.widget = widgets.VBox([row, canvas.widget, self._sentence, Manners(about=caption)])
         self.widget.add_class("redistill-panel")
         self.widget.add_class(f"redistill-panel-{self.name}")
         self.update()
