@@ -24,9 +24,13 @@ class Canvas:
     """
 
     def __init__(self, figure: Figure, moving: Iterable[Artist] = (), *, dpi: int = 100) -> None:
-        """``moving``: the artists that are changed between draws, in the order of drawing.
+        """Lay the figure out and draw it once.
 
-        They are drawn above everything else; add one later and it is not seen.
+        Args:
+            figure: to be shown.
+            moving: the artists that are changed between draws, in the order of drawing; they are
+                drawn above everything else, and one that is added later is not seen.
+            dpi: dots per inch.
         """
         plt.close(figure)
         figure.set_dpi(dpi)
