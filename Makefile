@@ -9,7 +9,8 @@
 #   make test-browser  every notebook and instrument in JupyterLab, through Chromium (Debian's
 #                    chromium, or REDISTILL_CHROMIUM=<path>)
 #   make test-notebooks  the notebooks with every planted defect, and on other arithmetic
-#   make lab         JupyterLab in the notebooks folder
+#   make doctor      is this machine ready, and what would runs take
+#   make lab         JupyterLab, with the start page open
 #   make bench       speed, as ratios of two things measured in one run
 #   make update-notebooks   run the notebooks, show what changed number by number, store their
 #                    outputs (after changing one); NOTEBOOKS="4_flatness" for some of them
@@ -25,7 +26,7 @@ TORCH_INDEX ?=
 REPORTS ?= reports
 BIN := .venv/bin
 
-.PHONY: reproduce test test-faults test-slurm test-browser test-notebooks lab bench update-notebooks lock clean lint
+.PHONY: reproduce test test-faults test-slurm test-browser test-notebooks doctor lab bench update-notebooks lock clean lint
 .DEFAULT_GOAL := help
 
 help:
@@ -56,8 +57,12 @@ lint: .venv/ready
 	$(BIN)/ruff check lib tests notebooks/text
 	$(BIN)/ruff format --check lib tests
 
+doctor: .venv/ready
+	$(BIN)/redistill doctor
+
 lab: .venv/ready
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/jupyter lab --notebook-dir=notebooks --LabApp.default_url=/lab/tree/0_start_here.ipynb \
+	  $(if $(filter 0,$(shell id -u)),--allow-root)
 
 bench: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_video

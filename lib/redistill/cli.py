@@ -1,7 +1,7 @@
-"""The command ``redistill``: run, batch, params, status, report, index, bundle, verify, prepare.
+"""The command ``redistill``: run, batch, doctor, params, status, report, index, bundle, ...
 
-Exit codes: 0 done; 1 the notebook failed; 2 bad usage, parameters or input; 3 killed or out of
-memory; 4 timeout; 5 disk full; 128 + signal interrupted.
+Exit codes: 0 done; 1 the notebook, or a check of the doctor, failed; 2 bad usage, parameters or
+input; 3 killed or out of memory; 4 timeout; 5 disk full; 128 + signal interrupted.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from redistill.batch.command import add_batch_options
 from redistill.config import parse_parameters, resolve
 from redistill.config_text import help_table, parameters_cell
 from redistill.configs import config_name, load_config
+from redistill.doctor.command import add_doctor_options
 from redistill.errors import RedistillError, RunError
 from redistill.evidence.command import add_bundle_options, add_verify_options
 from redistill.running.notebook import read_metadata
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_run_options(add(_run, "execute a notebook into a report"))
     add_batch_options(add(_batch, "a grid of runs: notebooks, data, seeds, parameters"))
+    add_doctor_options(add(_doctor, "is all ready here, and what would runs take"))
     params = add(_params, "what parameters a notebook takes")
     params.add_argument("notebook", type=Path)
     params.add_argument("--cell", action="store_true", help="print its parameters cell instead")
@@ -126,6 +128,12 @@ def _batch(options: argparse.Namespace) -> None:
     from redistill.batch.command import batch
 
     batch(options)
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from redistill.doctor.command import doctor
+
+    doctor(options)
 
 
 def _bundle(options: argparse.Namespace) -> None:
