@@ -26,6 +26,7 @@ from redistill.losses.relation.rkd import rkd
 from redistill.losses.relation.sp import sp
 from redistill.losses.response.dkd import dkd
 from redistill.losses.response.kd import kd
+from redistill.losses.response.standardised import standardised
 from redistill.losses.spectrum.feature import FeatureSpectrum
 
 B, K = 12, 2  # two classes of six clips: the class-wise loss asks for four
@@ -75,6 +76,7 @@ LONG = (3, 5, 2, 3)
 CASES = {
     "kd": Case(lambda s, t, y: kd(s, t, temperature=4.0)),
     "dkd": Case(lambda s, t, y: dkd(s, t, y, temperature=3.0)),
+    "standardised": Case(lambda s, t, y: standardised(s, t)),
     "norm_mse": Case(lambda s, t, y: norm_mse(s, t), MAPS),
     "fitnet": Case(lambda s, t, y: fitnet(s, t), MAPS),
     "attention": Case(lambda s, t, y: attention(s, t), MAPS),

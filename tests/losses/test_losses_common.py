@@ -1,8 +1,13 @@
 """What holds for every loss: gradients, order of the batch, precision, degenerate inputs."""
 
+from pathlib import Path
+
+import loss_cases
 import pytest
 import torch
 from loss_cases import CASES, LABELS, B, drawn
+
+import redistill.losses
 
 EVERY = pytest.mark.parametrize("name", CASES)
 
@@ -15,6 +20,15 @@ def slope(name, student, teacher):
     leaf = student.clone().requires_grad_()
     alone(leaf, teacher, name).backward()
     return leaf.grad
+
+
+def test_no_loss_is_left_out():
+    """Each file is one loss; those of spectra are made up of parts and have tests of their own."""
+    root = Path(redistill.losses.__file__).parent
+    files = {file.stem for file in root.glob("[!s]*/*.py")} - {"__init__", "match"}
+    called = (getattr(each, "__module__", "") for each in vars(loss_cases).values())
+    left_out = files - {name.rpartition(".")[2] for name in called}
+    assert not left_out, f"add a case to tests/losses/loss_cases.py for {', '.join(left_out)}"
 
 
 @EVERY

@@ -35,6 +35,7 @@ from redistill.losses.relation.rkd import rkd
 from redistill.losses.relation.sp import sp
 from redistill.losses.response.dkd import dkd
 from redistill.losses.response.kd import kd
+from redistill.losses.response.standardised import standardised
 from redistill.nets.edge import Adapter, Learner
 from redistill.nets.video import Taps
 from redistill.taught_feed import TaughtBatch
@@ -77,6 +78,7 @@ TERMS: Mapping[str, Term] = {
     "dkd": lambda s: dkd(
         s.lower.logits, s.upper.logits, s.labels.argmax(1), temperature=s.temperature
     ),
+    "standardised": lambda s: standardised(s.lower.logits, s.upper.logits),  # has its own
     "norm_mse": _stages(norm_mse, adapted=True),
     "fitnet": _stages(fitnet, adapted=True),
     "at": _stages(attention, adapted=False),

@@ -49,6 +49,7 @@ SINGLES: Mapping[str, Single] = {
     "pkt": Single(terms=(("pkt", 1.0),), source="B12"),
     "reviewkd": Single(terms=(("reviewkd", 1.0),), source="B13"),
     "dkd": Single(terms=(("dkd", 0.5),), source="B14"),
+    "standardised": Single(terms=(("standardised", 9.0),), ce=0.1, source="Sun et al. 2024"),
     "joint": Single(
         terms=(("kd", "lam"), ("norm_mse", "beta_fea"), ("sp", "beta_rel")),
         ce="1-lam",
