@@ -402,6 +402,27 @@ for row in distances[distances["arm"].isin(("untrained", *config.arms))].itertup
     record("kernel_distance", row.distance, atol=0.05, rtol=0.5, arm=row.arm, stage=row.stage)
 
 # %% [markdown]
+# ## A lens
+#
+# One channel of one validation clip (of the last fold) as the spectrum loss sees it: teacher and student
+# over time, their amplitudes, and what each frequency, or *bin*, adds to the loss of the clip. Tab goes from
+# control to control, arrow keys change it, the space bar takes a bin out and puts it back.
+#
+# Take out bin 0, the constant one: how much of the loss is left, and does the student still move with its
+# teacher? Then, with all bins in, move the channel of `fsd`: which are upside down? Amplitudes know no
+# sign, so that costs nothing, until the loss is `complex`; does `mse` have such channels?
+
+# %%
+from redistill.explore.spectrum import spectrum_lens
+from redistill.explore.spectrum_table import hear_clips
+
+school = open_school(config, feeds, classes=classes, device=device)
+heard = hear_clips(school, studies[-1].networks, catalog.classes)
+if heard.pairs:
+    lens = spectrum_lens(heard, config.feature_loss)
+    lens.show()
+
+# %% [markdown]
 # ## The noise levels
 #
 # What the learned weights came to: $\tfrac12 e^{-s}$ is the weight of a loss, and the dashed lines are the

@@ -41,6 +41,7 @@ class SpectrumStudy:
         journals: by name of the arm.
         reads: how often the test labels were read.
         undecoded: (id, reason) of clips that failed to decode, under ``on_bad="drop"``.
+        networks: by name of the arm, ``teacher`` among them.
     """
 
     fold: int
@@ -50,6 +51,7 @@ class SpectrumStudy:
     journals: Mapping[str, list[dict[str, float]]] = field(repr=False)
     reads: int
     undecoded: tuple[tuple[str, str], ...]
+    networks: Mapping[str, Learned] = field(default_factory=dict, repr=False)
 
 
 def study_fold(
@@ -90,6 +92,7 @@ def study_fold(
         journals={name: learned.journal for name, learned in found.items()},
         reads=feeds.split.test.reads,
         undecoded=feeds.dropped,
+        networks=found,
     )
 
 
