@@ -46,6 +46,7 @@ class SubstageStudy:
         journals: name of an arm's network to its journal.
         reads: how often the test labels, and the hidden ones, were read.
         undecoded: (id, reason) of clips that failed to decode, under ``on_bad="drop"``.
+        cascades: name of a staged arm to its networks and rounds.
     """
 
     fold: int
@@ -57,6 +58,7 @@ class SubstageStudy:
     journals: Mapping[str, list[dict[str, float]]] = field(repr=False)
     reads: tuple[int, int]
     undecoded: tuple[tuple[str, str], ...]
+    cascades: Mapping[str, Staged] = field(default_factory=dict, repr=False)
 
 
 def weak_labels(
@@ -120,12 +122,12 @@ def study_fold(
     teacher = _teacher(school)
     rounds = first_rounds(school, teacher)
     arms = {"teacher": one(school, teacher)}
-    journals = {"teacher": teacher.journal}
+    journals, cascades = {"teacher": teacher.journal}, {}
     trained: dict[str, tuple[Learned, ...]] = {}
     for name in dict.fromkeys((*config.arms, *config.also)):
         if name in VARIANTS:
             own = varied(school, VARIANTS[name])
-            found = train_staged(own, _teacher(own))
+            found = cascades[name] = train_staged(own, _teacher(own))
             arms |= _staged_arms(own, name, found)
             journals[name] = found.single.journal
             rounds = found.rounds if name == "staged" else rounds
@@ -153,6 +155,7 @@ def study_fold(
         journals=journals,
         reads=(feeds.split.test.reads, weak.truth.reads),
         undecoded=feeds.dropped,
+        cascades=cascades,
     )
 
 
