@@ -26,6 +26,7 @@ from redistill.outlook import (
     waits_for,
 )
 from redistill.pairing import Comparison, Contrast, Record, comparisons
+from redistill.papers import PAPERS
 from redistill.rules import (
     ALPHA,
     INCONCLUSIVE,
@@ -37,7 +38,7 @@ from redistill.rules import (
 )
 
 _CHOICES = {
-    "paper": ("ground", "substage", "spectrum", "progressive"),
+    "paper": tuple(PAPERS),
     "rule": ("superiority", "equivalence", "order", "ratio"),
     "direction": ("greater", "less"),
 }

@@ -16,16 +16,11 @@ from redistill.errors import RunError
 from redistill.listing import Listing
 from redistill.outlook import SETTLED
 from redistill.pairing import Record
+from redistill.papers import PAPERS
 from redistill.reference import REFERENCE, measured, records_in
 from redistill.rules import INCONCLUSIVE, NOT_REPRODUCED, NOT_RUN, NOT_TESTABLE, REPRODUCED
 
 ORDER = (NOT_REPRODUCED, INCONCLUSIVE, REPRODUCED, NOT_RUN, NOT_TESTABLE)
-PAPERS = {
-    "ground": "Baseline",
-    "substage": "Substage KD",
-    "spectrum": "Spectrum KD",
-    "progressive": "Progressive KD",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +83,11 @@ def read_ledger(folder: Path | None = None) -> Ledger:
 def tally(found: Ledger) -> pd.DataFrame:
     """Return how many claims of each paper are in which state, summed up over data sets."""
     counts = {}
-    for paper, name in PAPERS.items():
-        part = found.of(paper)
+    for key, paper in PAPERS.items():
+        part = found.of(key)
         states = [overall(part.judged[claim.id]) for claim in part.claims]
         if states:
-            counts[name] = {state: states.count(state) for state in ORDER}
+            counts[paper.short] = {state: states.count(state) for state in ORDER}
     return pd.DataFrame(counts).T.rename_axis("paper").reset_index()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from redistill.config import param
+from redistill.papers import PAPERS
 
 _TEXT = files("redistill").joinpath("claims.toml").read_text(encoding="utf-8")
 _CLAIMS = tuple(entry["id"] for entry in tomllib.loads(_TEXT)["claim"])
@@ -21,9 +22,5 @@ class VerdictsConfig:
 
     profile: str = param("quick", help="set of defaults; this notebook trains nothing")
     runs: Path | None = param(help="folder of run folders; none: the reference runs of the suite")
-    paper: str = param(
-        "all",
-        help="whose claims to show",
-        choices=("all", "ground", "substage", "spectrum", "progressive"),
-    )
+    paper: str = param("all", help="whose claims to show", choices=("all", *PAPERS))
     claim: str = param("P4", help="claim to look at closely", choices=_CLAIMS)

@@ -51,20 +51,13 @@ def test_the_ledger_holds_all_claims():
     wanted = [f"S{i}" for i in range(1, 12)] + [f"F{i}" for i in range(1, 10)]
     wanted += [f"P{i}" for i in range(1, 16)]
     assert set(wanted) <= set(names)
-    assert len(names) == len(set(names)) == 35 + 3
+    assert len(names) == len(set(names))
 
 
 def test_headline_claims_are_decided_by_their_controls():
     deciders = {one.id: one.decided_by for one in load_claims() if one.decided_by}
     assert deciders == {
         "S1": ("S2", "S3"), "F2": ("F3", "F4"), "P4": ("P5", "P7"), "P8": ("P9", "P10"),
-    }  # fmt: skip
-
-
-def test_printed_values_are_those_of_the_papers():
-    printed = {one.id: [p["value"] for p in one.printed] for one in load_claims() if one.printed}
-    assert printed == {
-        "G1": [3.5, 7.2], "G2": [7, 9], "G3": [10, 3], "P3": [5.87, 11.42], "P8": [4.28, 9.30],
     }  # fmt: skip
 
 
@@ -210,7 +203,7 @@ def test_a_run_without_a_valid_record_is_not_counted():
         ({"rows": {"test": {}, "versus": "each"}}, "versus is 'each'"),
         ({"rows": {"test": {}, "control": [{}], "versus": "all"}}, "versus is 'all'"),
         ({"rows": {"test": {}, "control": [{}], "against": 1}}, "not both"),
-        ({"paper": "fourth"}, "paper is 'fourth'"),
+        ({"paper": "nowhere"}, "paper is 'nowhere'"),
     ],
 )
 def test_a_wrong_entry_names_itself(change, message):

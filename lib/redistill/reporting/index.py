@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from redistill.claims import Claim, Verdict, ledger, load_claims, overall
 from redistill.errors import RunError
+from redistill.papers import PAPERS
 from redistill.reference import measured
 from redistill.reporting.pages import Run, load_run, write_page
 from redistill.reporting.run_groups import groups, stopped
@@ -20,12 +21,6 @@ _SIGNS = (("✓", "good"), ("✕", "bad"), ("≈", "open"), ("—", "mute"), ("�
 MARKS = dict(zip(STATES, _SIGNS, strict=True))
 # failures first
 _ORDER = (NOT_REPRODUCED, INCONCLUSIVE, REPRODUCED, NOT_RUN, NOT_TESTABLE)
-PAPERS = {
-    "substage": ("Substage distillation", "Staged knowledge distillation", "2307.05201"),
-    "spectrum": ("Spectrum distillation", "Temporal and parameter frequencies", "2009.06902"),
-    "progressive": ("Progressive distillation", "PKD, WISE and flat minima", "2407.02713"),
-    "ground": ("The baseline", "Three networks on compressed video and their late fusion", ""),
-}
 WIDTH, HEIGHT = 250, 36  # of a strip of seeds, pixels
 NEAR, FAR = 5.0, 15.0  # points: where an axis reaches beyond FAR, it is logarithmic beyond NEAR
 Judged = Mapping[str, Sequence[Verdict]]  # by claim
@@ -42,13 +37,14 @@ def build_index(reports_dir: Path) -> Path:
     records = [{**run.record, "run": run.id} for run in runs if not run.invalid]
     judged = ledger(claims, records)
     by_id = {run.id: run for run in runs}
+    papers = sorted(PAPERS, key="ground".__eq__)  # the baseline last
     reports = {run.folder: run.folder / "report.html" for run in runs}
     return write_page(
         reports_dir / "index.html",
         "index.html.j2",
         headline=f"{len(claims)} claims: {_tally(claims, judged)}.",
         note=_note(runs),
-        groups=[_group(paper, claims, judged, by_id) for paper in PAPERS],
+        groups=[_group(paper, claims, judged, by_id) for paper in papers],
         runs=runs,
         stopped=stopped(runs),
         run_groups=groups(runs),
@@ -81,9 +77,9 @@ def _group(paper: str, claims: Sequence[Claim], judged: Judged, runs: Runs) -> d
         verdicts = judged[claim.id]
         lines = _lines(claim, verdicts, axes.get(claim.unit, (0, 0)), runs, only)
         parts[not any(one.pairs for one in verdicts)].append((claim, lines))
-    title, about, arxiv = PAPERS[paper]
-    return {"id": paper, "title": title, "about": about, "arxiv": arxiv, "axes": axes,
-            "place": only, "tally": _tally(own, judged), "states": states,
+    named = PAPERS[paper]
+    return {"id": paper, "title": named.title, "about": named.about, "arxiv": named.arxiv,
+            "axes": axes, "place": only, "tally": _tally(own, judged), "states": states,
             "claims": parts[0], "waiting": parts[1]}  # fmt: skip
 
 

@@ -22,7 +22,12 @@ from redistill.video.synthetic.weak import permuted
 
 __all__ = ["DATASETS", "Catalog", "Clip", "Fold", "Split", "open_catalog"]
 
-DATASETS = ("synthetic", "weizmann", "ut_interaction", "ucf101", "hmdb51", *LISTED, "folder")
+# What returns classes, clips, folds and what was dropped; its options; may a clip be mirrored?
+READERS: Mapping[str, tuple[Callable[..., tuple[Any, ...]], set[str], bool]] = {
+    "ucf101": (partial(official_clips, "ucf101"), {"lists"}, True),
+    "hmdb51": (partial(official_clips, "hmdb51"), {"lists"}, True),
+}
+DATASETS = ("synthetic", "weizmann", "ut_interaction", *READERS, *LISTED, "folder")
 
 
 def open_catalog(
@@ -61,11 +66,10 @@ def open_catalog(
         "synthetic": (_synthetic, {f.name for f in fields(SyntheticSpec)} | {"size", "sham"}),
         "weizmann": (_weizmann, set()),
         "ut_interaction": (_ut_interaction, {"folds"}),
-        "ucf101": (partial(_official, "ucf101", on_bad), {"lists"}),
-        "hmdb51": (partial(_official, "hmdb51", on_bad), {"lists"}),
         "folder": (_folder, {"flip", "test_share"}),
     }
     shared = {"on_bad": on_bad, "workers": workers, "progress": progress}
+    openers |= {name: (partial(_read, name, on_bad), own[1]) for name, own in READERS.items()}
     openers |= {name: (partial(_listed, name, shared), {"lists"}) for name in LISTED}
     choose("data set", dataset, DATASETS)
     opener, allowed = openers[dataset]
@@ -136,11 +140,10 @@ def _ut_interaction(folder: Path, look: Look, *, folds: str = "sequence") -> Cat
     return _finish("ut_interaction", classes, clips, chosen, dropped=dropped)
 
 
-def _official(
-    name: str, on_bad: str, folder: Path, look: Look, *, lists: Path | str | None = None
-) -> Catalog:
-    *found, dropped = official_clips(name, folder, look, on_bad=on_bad, lists=lists)
-    return _finish(name, *found, dropped=dropped)
+def _read(name: str, on_bad: str, folder: Path, look: Look, **options: Any) -> Catalog:
+    reader, _, flip = READERS[name]
+    *found, dropped = reader(folder, look, on_bad=on_bad, **options)
+    return _finish(name, *found, flip=flip, dropped=dropped)
 
 
 def _listed(
