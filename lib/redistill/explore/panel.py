@@ -1,5 +1,6 @@
 """One instrument: controls, a picture, a sentence that says in words what the picture shows."""
 
+import gc
 import html
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -113,6 +114,7 @@ class Panel:
         if not is_watched():
             show(figure, table, name=self.name, caption=self._caption, **self._comparison)
             return
+        _set_aside()
         about = {"name": self.name, "caption": self._caption, **self._comparison}
         view = self.widget._repr_mimebundle_()
         display(figure_bundle(figure, table, **about) | view, raw=True)
@@ -120,3 +122,14 @@ class Panel:
     def _changed(self, change: Any) -> None:
         if not self._busy:
             self.update()
+
+
+def _set_aside() -> None:
+    """Keep what lives now out of the collector's rounds until the next panel is shown.
+
+    A full round over the objects of torch takes a third of a second, and would come while
+    somebody drags a slider.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

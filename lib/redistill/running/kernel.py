@@ -46,12 +46,25 @@ class Kernel:
         group = self.process.pgid
         with contextlib.suppress(RuntimeError):  # there is none, it has ended already
             if await self.process.poll() is None:
-                await self.manager.shutdown_kernel(now=not self.polite)
+                await self._stop()
         self.client.stop_channels()
         await self.manager.cleanup_resources()
         if group and group != os.getpgrp():
             with contextlib.suppress(OSError):  # nobody is left
                 os.killpg(group, signal.SIGKILL)
+
+
+    async def _stop(self) -> None:
+        """Ask an idle kernel to end, without the interrupt of ``shutdown_kernel``.
+
+        An idle kernel answers an interrupt with a line "ERROR | KeyboardInterrupt caught".
+        """
+        if not self.polite:
+            await self.manager.shutdown_kernel(now=True)
+            return
+        self.manager.shutting_down = True
+        await self.manager.request_shutdown()
+        await self.manager.finish_shutdown()
 
 
 @asynccontextmanager
