@@ -121,7 +121,7 @@ class Lab:
         code = [nbformat.v4.new_code_cell(text) for text in cells]
         book = nbformat.v4.new_notebook(cells=code, metadata={"kernelspec": kernel})
         nbformat.write(book, path)
-        return self._open(path, limit=25)
+        return self._open(path, limit=90)
 
     def log(self) -> str:
         """Return what the server, and the kernels' own logs, wrote so far."""
@@ -319,6 +319,7 @@ class PanelDriver:
         self._moving(lambda: part.first.click(), changes)
 
     def _moving(self, act, changes: bool) -> None:
+        self.root.evaluate("(root) => { root.redistill.pending = null; }")  # of a move unseen
         before = self._state()
         act()
         until = time.monotonic() + (10 if changes else 0.5)

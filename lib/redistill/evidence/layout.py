@@ -15,6 +15,7 @@ LOCK = "requirements.lock"
 RUN_FILES = (
     *("record.json", "status.json", "parameters.json", "environment.json", "data.json"),
     *("rows.jsonl", "notebook.ipynb", "report.html"),
+    "exits.safetensors",  # of notebook 3: what the exit explorer opens
 )
 FIGURES = (".png", ".csv")
 
