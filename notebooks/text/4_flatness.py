@@ -257,19 +257,24 @@ for study in studies:
 #
 # The loss at $w + a\,d_1 + b\,d_2$, along two random directions whose filters have the norms of the
 # network's own. One camera, one scale; what rises above the top is cut off.
+#
+# Choose two networks and turn them (Tab reaches a control, arrow keys move it): does the larger trace look
+# steeper? And along the sharpest directions? The last slider walks between the classifiers that labels
+# (CE) and PKD trained: look whether loss and accuracy change together.
 
 # %%
 from redistill import landscape_figures
+from redistill.explore.landscape import landscape_pair
 
 around = landscape_figures.surface_table(flatness_views.surfaces(found, config, line))
 around = flatness_tables.rounded(around, 3)
-show(landscape_figures.surfaces(around), landscape_figures.square(around), name="surfaces", free=True,
-     caption="Loss around the three solutions. Two directions of some hundred thousand: no barrier, "
-             "no other minimum and no single steep direction can be seen in them.")
-
-# %%
 sharpest = landscape_figures.surface_table(flatness_views.eigen_surfaces(found, config, line))
 sharpest = flatness_tables.rounded(sharpest, 3)
+lines = flatness_views.lines(found, config)  # between classifiers: see further below
+planes = {"two random directions": around, "its two sharpest directions": sharpest}
+landscape_pair(planes=planes, lines=lines, ends=ends, clips=found.clips).show()
+
+# %%
 show(landscape_figures.contours(sharpest), landscape_figures.square(sharpest), name="eigen_surfaces", free=True,
      caption="The same along the two sharpest directions, a fiftieth as far. These were chosen for being "
              "steep: they show the worst case, not what a random step meets.")
@@ -311,7 +316,6 @@ for study in studies:
 from redistill.figures import NAMES
 from redistill.landscape import barrier
 
-lines = flatness_views.lines(found, config)
 for (modality, number), each in lines.items():
     record("barrier", barrier(each), atol=1.0, modality=modality, exit=number)
 third = {NAMES[modality]: each for (modality, number), each in lines.items() if number == 3}
