@@ -356,13 +356,32 @@ for row in ensembles.itertuples():
 # ## Accuracy over cost
 
 # %%
+from redistill.exit_cost import exit_milliseconds
 from redistill.exit_scores import tradeoff_table
 
 shown = ["wise", "unit", "plain_fused", "plain", "fusion_211", "fusion_learned"]
 tradeoff = tradeoff_table(exits, arm=config.wise_arm, names=shown)
 points = tables.operating_points(ensembles, ["wise", "plain_fused"])
-show(exit_figures.tradeoff(tradeoff, points), tradeoff, name="tradeoff", free=True,
-     caption="All thresholds; the rings are where validation clips put the equal cost.")
+latency = {m: exit_milliseconds(net, ics[m], shape[m]) for m, net in nets.items()}
+
+# %% [markdown]
+# In an open notebook the next figure is an instrument: move a threshold (with the mouse, or with Tab
+# and the arrow keys) and see on the left what it does to accuracy and cost, on the right which clips
+# change sides. Look for the crosses: clips that left early with a wrong answer, filled where the last
+# exit would have had it right. It opens where validation clips put the cost of the networks without
+# ICs. What is moved by hand is moved on test clips: that is for looking, and gives no result. With
+# WISE switched off each exit speaks for itself and the last is the 2:1:1 fusion (`plain_fused`).
+
+# %%
+from redistill.explore.exits import exit_explorer
+from redistill.explore.kept_exits import keep_exits
+
+keep_exits(exits, arm=config.wise_arm)  # under a run: opens the same again, without training
+explorer = exit_explorer(
+    exits, arm=config.wise_arm, milliseconds=latency, name="tradeoff", free=True,
+    twin=lambda: (exit_figures.tradeoff(tradeoff, points), tradeoff),
+    caption="All thresholds; the rings are where validation clips put the equal cost.")
+explorer.show()
 
 # %% [markdown]
 # What weighting itself costs is next to nothing. What the ICs cost must be earned back by clips that
@@ -371,17 +390,36 @@ show(exit_figures.tradeoff(tradeoff, points), tradeoff, name="tradeoff", free=Tr
 
 # %%
 from redistill.cost import milliseconds
-from redistill.exit_cost import exit_milliseconds
 from redistill.video import load_clip
 
 share = sum(range(2, 13)) * classes / exits[0].costs[-1]
 record("wise_weight_share", share, rtol=1e-6, fold=fold_name)
 record("video_cost", plain, unit="MAC", of="three networks without ICs")
 record("video_cost", exits[0].costs[-1], unit="MAC", of="all exits")
-for number, time in enumerate(exit_milliseconds(nets["iframe"], ics["iframe"], shape["iframe"])):
+for number, time in enumerate(latency["iframe"]):
     record("video_latency", time, unit="ms", free=True, modality="iframe", exit=number + 1)
 decoding = milliseconds(lambda: load_clip(example(), segments=config.segments))
 record("video_decoding", decoding, unit="ms", free=True, threads=1)
+
+# %% [markdown]
+# ## One clip, looked at
+#
+# What the networks saw of one test clip, and what its exits made of it. In an open notebook choose a
+# clip (those that left wrongly say so), play its frames or step through them with Tab and the arrow
+# keys, and move the exit. Look for three things: the error of the reconstruction stays 0 where the
+# residual grows with the motion; the share of a class moves where an exit disagrees with those before
+# it; and the weighted scores of the exits passed, end to end, are the score that decides.
+
+# %%
+from redistill.explore.clips import clip_inspector
+
+lost = [dict(study.undecoded) for study in studies]
+looked = [
+    [clip for clip in catalog.split(fold, seed=config.seed).test.clips if clip.id not in failed]
+    for fold, failed in zip(folds, lost)
+]
+inspector = clip_inspector(exits, looked, arm=config.wise_arm, classes=catalog.classes)
+inspector.show()
 
 # %% [markdown]
 # ## A second backbone

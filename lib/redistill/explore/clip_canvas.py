@@ -1,0 +1,94 @@
+"""A canvas in parts, of which only those are drawn anew that have changed."""
+
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox, TransformedBbox
+
+from redistill.explore.canvas import Canvas
+
+
+class Part:
+    """Artists that change together, inside a box of their own.
+
+    Attributes:
+        moving: all that changes, in the order of drawing.
+        box: (left, bottom, right, top), shares of the figure; nothing moving leaves it.
+        stale: whether what is on the canvas is not what was last shown.
+    """
+
+    def __init__(self, moving: Sequence[Artist], box: tuple[float, float, float, float]) -> None:
+        self.moving, self.box, self.stale = list(moving), box, True
+        self._shown: tuple[Any, ...] | None = None
+
+    def show(self, *what: Any) -> None:
+        """Draw, unless it is what was drawn last."""
+        if what != self._shown:
+            self._shown, self.stale = what, True
+            self.draw(*what)
+
+    def draw(self, *what: Any) -> None:
+        """Change the artists; each part says how."""
+        raise NotImplementedError
+
+
+class PartCanvas(Canvas):
+    """A canvas that draws its stale parts alone: text and small bars are what costs time."""
+
+    def __init__(self, figure: Figure, parts: Sequence[Part], *, dpi: int = 100) -> None:
+        """``parts``: their boxes do not overlap."""
+        self._parts = tuple(parts)
+        for artist in (artist for part in parts for artist in part.moving):
+            artist.set_animated(True)
+        super().__init__(figure, dpi=dpi)
+
+    def refresh(self) -> None:
+        """Draw everything: for changes of what does not move."""
+        self._agg.draw()
+        boxes = (Bbox.from_extents(part.box) for part in self._parts)
+        whole = (TransformedBbox(box, self.figure.transFigure) for box in boxes)
+        self._under = [self._agg.copy_from_bbox(box) for box in whole]
+        for part in self._parts:
+            part.stale = True
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw the stale parts over what is under them, and show the picture."""
+        for part, under in zip(self._parts, self._under, strict=True):
+            if part.stale:
+                self._agg.restore_region(under)
+                for artist in part.moving:
+                    artist.axes.draw_artist(artist)
+                part.stale = False
+        self.widget.value = png(np.asarray(self._agg.buffer_rgba())[..., :3])
+
+
+def around(
+    axis: Axes, *, left: float = 0, below: float = 0, right: float = 0
+) -> tuple[float, float, float, float]:
+    """Return the box of axes and so many inches more, as shares of the figure."""
+    (width, height), (x0, y0, x1, y1) = axis.figure.get_size_inches(), axis.get_position().extents
+    return x0 - left / width, y0 - below / height, x1 + right / width, y1
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """Return uint8 (H, W, 3) as a PNG file, in half the time that filters of rows would take.
+
+    Source: RFC 2083, signature and chunks; filter type 0 in front of each row.
+    """
+    height, width, _ = pixels.shape
+    rows = np.zeros((height, 1 + 3 * width), np.uint8)
+    rows[:, 1:] = pixels.reshape(height, -1)
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits, RGB
+    chunks = (b"IHDR", head), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b"")
+    parts = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
