@@ -22,14 +22,14 @@ from redistill.reference import headline
 print(headline("G1"))
 
 # %% [markdown]
-# | notebook | what it is |
-# |---|---|
-# | `0_start_here` | this page |
-# | `1_substage_kd` | few labels, a teacher, cascades of three kinds of knowledge; and what could explain their gain |
-# | `2_spectrum_kd` | what a student can learn of the frequencies of its teacher, in time and in kernels |
-# | `3_progressive_kd` | compressed video taken apart; a network for each part; their fusion |
-# | `4_flatness` | how sharp the minima of those networks are, and whether it matters |
-# | `5_verdicts` | what all runs together say of every claim, how, and what would change it |
+# | notebook | what it is | what you can move in it |
+# |---|---|---|
+# | `0_start_here` | this page | the sureness at which a network may answer early; a view of runs while they train |
+# | `1_substage_kd` | few labels, a teacher, cascades of three kinds of knowledge; and what could explain their gain | walk along the cascade: who teaches whom, what each loss weighs, how good the pseudo-labels are |
+# | `2_spectrum_kd` | what a student can learn of the frequencies of its teacher, in time and in kernels | take single frequencies out of a loss and see what is left of it |
+# | `3_progressive_kd` | compressed video taken apart; a network for each part; their fusion | early exits against accuracy and cost; one clip, frame by frame, and what each exit says of it |
+# | `4_flatness` | how sharp the minima of those networks are, and whether it matters | two loss landscapes side by side, and the line between two solutions |
+# | `5_verdicts` | what all runs together say of every claim, how, and what would change it | any two runs: what differs, and from which step on |
 #
 # What is not here is not claimed.
 
@@ -45,6 +45,22 @@ from redistill.start import StartConfig
 
 style()
 config = configure(StartConfig, globals())
+
+# %% [markdown]
+# ## Is this machine ready?
+#
+# One line for each check: *ok*; *warn*, it works, but not as well as it could; *fail*, mend this first, in
+# the way named behind the arrow. On the command line `redistill doctor` looks further: it trains a little to
+# see whether results repeat, says about how long each notebook would take here, and with
+# `--data-root FOLDER --dataset NAME` looks at clips of yours: which files cannot be read, and whether a
+# person, a scene or a file stands on two sides of a split.
+
+# %%
+from redistill.doctor.examine import Asked, examine
+from redistill.record import record
+
+for finding in examine(Asked(brief=True)):
+    record("doctor", finding.line(), free=True, check=finding.name)
 
 # %% [markdown]
 # ## The data
@@ -83,6 +99,27 @@ show(figures.films(strips, titles), factors, name="clips",
      caption=f"Every eighth frame of three clips of {config.world}.")
 
 # %% [markdown]
+# ## An instrument to play with
+#
+# A network that can answer early saves work, and sometimes errs by it. Below are the test clips of one
+# kept run of notebook 3: three networks are asked one after the other, each has four **exits**, and a
+# clip leaves at the first exit that is surer of its class than the **threshold**. Press *Run All Cells*
+# in the menu *Run*; then drag a slider under this cell, or reach it with Tab and move it with the arrow
+# keys. To the left, more clips leave early: look how cost falls and where the crosses, clips that left
+# with a wrong answer, pile up. Then switch off *weigh the exits (WISE)*. The instrument opens where
+# validation clips put the cost of networks without early exits; what you move, you move on test clips,
+# and that is for looking: it gives no result.
+
+# %%
+from redistill.explore.exits import exit_explorer
+from redistill.explore.kept_exits import reference_exits
+
+exits = reference_exits()
+if exits:
+    explorer = exit_explorer(exits, atol=0.01, rtol=0.01)
+    explorer.show()
+
+# %% [markdown]
 # ## How to run
 #
 # | to | type |
@@ -90,6 +127,7 @@ show(figures.films(strips, titles), factors, name="clips",
 # | run every notebook and build the report | `make reproduce` |
 # | run one, with other settings | `redistill run notebooks/3_progressive_kd.ipynb -p seed 1` |
 # | run many, on all cores, GPUs or Slurm | `redistill batch notebooks/3_progressive_kd.ipynb -g seed 0 1 2` |
+# | see whether all is ready, and what runs would take | `redistill doctor` (or `make doctor`) |
 # | see what can be set | `redistill params notebooks/3_progressive_kd.ipynb` |
 # | use real clips | `-p dataset weizmann -p data_root FOLDER`, or `-p dataset folder` for your own |
 # | re-encode clips that cannot be read as they are | `redistill prepare SOURCE TARGET` |
@@ -97,6 +135,20 @@ show(figures.films(strips, titles), factors, name="clips",
 # In JupyterLab, change the cell tagged `parameters` and run all cells. Training that was done before
 # with the same settings, data and source is found again, in a notebook or on the command line alike.
 #
+# ## While a batch trains
+#
+# A batch, started in a terminal or here by `launch("3_progressive_kd.ipynb", "-g", "seed", "0", "1", reports="../reports")`,
+# goes on when the browser, or even this kernel, is closed. The journal below reads the folder `reports` anew every second,
+# so open this page again, run the cell, and it shows where the runs truly are: at work, done, or killed. Choose a **run**
+# and a **curve** with Tab and the arrow keys; untick **follow** to hold it still. (Stored here: the times of the reference runs.)
+
+# %%
+from redistill.explore.journal import journal
+
+runs = journal("../reports")
+runs.show()
+
+# %% [markdown]
 # ## How to read a verdict
 #
 # A run in profile `quick` shows that the machinery works; it gives **no verdict**. A verdict compares

@@ -227,6 +227,19 @@ for what in ("library", "versions", "notebooks", "machines"):
 # Between notebooks the source does differ, since they were written one after the other. So numbers are compared
 # inside a claim, never between claims.
 #
+# ## Two runs, side by side
+#
+# Why do two runs differ? Choose **run A** and **run B** (Tab reaches each control, the arrow keys move it): the
+# sentence counts the rows that are equal, within the tolerance that run A recorded, and beyond it, and names the
+# first step at which the two part. Other seeds part at the first step; a run against itself never does.
+
+# %%
+from redistill.explore.run_diff import run_diff
+from redistill.reference import REFERENCE
+
+run_diff(config.runs or REFERENCE, prefer="3_progressive_kd.ipynb").show()
+
+# %% [markdown]
 # ## What is not decided here, and why
 #
 # Parts that nobody can test with what is public:

@@ -3,8 +3,6 @@
 import io
 import math
 from itertools import pairwise, product
-from statistics import median
-from time import process_time
 
 import matplotlib
 import numpy as np
@@ -323,19 +321,3 @@ def test_nothing_that_is_drawn_lies_on_another_label(pair):
     names = [label.get_window_extent() for axis in board.canvas.figure.axes[:2]
              for label in axis.get_yticklabels()]  # fmt: skip
     assert max(right.x1, SIDES["right"] + PICTURE[0]) <= min(box.x0 for box in names)
-
-
-def test_a_move_costs_little_and_a_new_view_not_much_more(pair):
-    """In time of the processor, which other work on the machine does not count in."""
-    panel, _ = pair
-    panel.set(**START)
-    new = [cost(panel, camera=camera, right="residual") for camera in range(-175, 156, 30)]
-    kept = [cost(panel, camera=camera, place=0.5) for camera in range(-175, 156, 30)]
-    assert median(kept) < 0.05
-    assert median(new) < 0.15
-
-
-def cost(panel, **values):
-    start = process_time()
-    panel.set(**values)
-    return process_time() - start
