@@ -79,6 +79,7 @@ def test_limits_are_seen_after_a_refresh():
     canvas.draw()
     still = pixels(canvas.widget.value)
     canvas.refresh()
+    canvas.draw()
     assert np.abs(pixels(canvas.widget.value) - first).sum() > np.abs(still - first).sum()
 
 

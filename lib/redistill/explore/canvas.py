@@ -1,6 +1,7 @@
 """A figure that stays, drawn into an image widget: what moves is drawn anew, the rest is kept."""
 
-import io
+import struct
+import zlib
 from collections.abc import Iterable
 
 import ipywidgets as widgets
@@ -9,7 +10,6 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
 
 
 class Canvas:
@@ -44,19 +44,40 @@ class Canvas:
         self.widget.layout.max_width = "100%"
         self.widget.layout.object_fit = "contain"
         self.refresh()
+        self.draw()
 
     def refresh(self) -> None:
-        """Draw everything: for changes of what does not move (limits, ticks, titles)."""
-        self._agg.draw()  # leaves animated artists out
-        self._still = self._agg.copy_from_bbox(self.figure.bbox)
-        self.draw()
+        """Let the next ``draw`` draw everything: limits, ticks or titles have changed."""
+        self._still = None
 
     def draw(self) -> None:
         """Draw the moving artists over what is kept, and show the picture."""
-        self._agg.restore_region(self._still)
+        if self._still is None:
+            self._agg.draw()  # leaves animated artists out
+            self._still = self._agg.copy_from_bbox(self.figure.bbox)
+        else:
+            self._agg.restore_region(self._still)
         for artist in self._moving:
             artist.axes.draw_artist(artist) if artist.axes else self.figure.draw_artist(artist)
-        pixels = np.asarray(self._agg.buffer_rgba())[..., :3]
-        buffer = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "png", compress_level=1)
-        self.widget.value = buffer.getvalue()
+        self.publish()
+
+    def publish(self) -> None:
+        """Send what is on the canvas to the widget."""
+        self.widget.value = png(np.asarray(self._agg.buffer_rgba())[..., :3])
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """Return uint8 (H, W, 3) as a PNG file, in half the time that filters of rows would take.
+
+    Source: RFC 2083, signature and chunks; filter type 0 in front of each row.
+    """
+    height, width, _ = pixels.shape
+    rows = np.zeros((height, 1 + 3 * width), np.uint8)
+    rows[:, 1:] = pixels.reshape(height, -1)
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits, RGB
+    chunks = (b"IHDR", head), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b"")
+    parts = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
-from redistill.explore.clip_canvas import Part
 from redistill.explore.gop_player import ARROWS, Look, places
+from redistill.explore.parts import Part
 from redistill.figures import COLOURS
 
 TITLES = {  # of the pictures, in reading order

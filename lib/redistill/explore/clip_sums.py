@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from redistill.explore.clip_canvas import Part, around
 from redistill.explore.clip_pictures import LETTERS
 from redistill.explore.clip_scores import ClipScores, short
+from redistill.explore.parts import Part, around
 from redistill.figures import COLOURS, NAMES
 from redistill.methods.wise import EXITS, order_of
 

@@ -6,10 +6,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from redistill.explore.clip_canvas import Part, around
 from redistill.explore.clip_pictures import LETTERS
 from redistill.explore.clip_scores import ClipScores, short
 from redistill.explore.clip_sums import Scale, Sums, span
+from redistill.explore.parts import Part, around
 from redistill.figures import NAMES
 from redistill.methods.wise import EXITS, order_of
 

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 
 from redistill.errors import VideoError
 from redistill.exit_scores import FoldExits
-from redistill.explore.clip_canvas import PartCanvas
 from redistill.explore.clip_pictures import TITLES, Pictures
 from redistill.explore.clip_scores import ClipScores, clip_scores, exit_lines, kinds, telling
 from redistill.explore.clip_view import Exits, layout
 from redistill.explore.gop_player import Look, Player
 from redistill.explore.panel import Panel
+from redistill.explore.parts import PartCanvas
 from redistill.video.splits import Clip
 
 LISTED = 500  # clips of a kind that can be chosen from; a longer list is slow in a browser

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from redistill.exit_figures import CYCLE
-from redistill.explore.clip_canvas import Part
+from redistill.explore.parts import Part
 from redistill.explore.run_pair import Curve, Pair, RowPair
 
 LINES = 12  # rows on a page

@@ -17,12 +17,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from redistill.errors import RedistillError
-from redistill.explore.clip_canvas import PartCanvas
 from redistill.explore.detached import Launched, launch
 from redistill.explore.journal_course import Course, course
 from redistill.explore.journal_picture import JournalPicture, clip, runs_text, times
 from redistill.explore.journal_table import Line, Look, Reader
 from redistill.explore.panel import Panel
+from redistill.explore.parts import PartCanvas
 from redistill.live import is_watched
 from redistill.reference import REFERENCE, records_in
 from redistill.running.status import read_status

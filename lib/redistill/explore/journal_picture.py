@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from redistill.exit_figures import CYCLE
-from redistill.explore.clip_canvas import Part
 from redistill.explore.journal_course import Curve
 from redistill.explore.journal_table import Line
+from redistill.explore.parts import Part
 
 LINES = 12  # runs that are drawn
 _MARKS = {  # of a state: marker, colour; all that are not named did not complete

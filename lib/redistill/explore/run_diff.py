@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from redistill.errors import RunError
-from redistill.explore.clip_canvas import PartCanvas
 from redistill.explore.diff_picture import LINES, DiffPicture, brief, number
 from redistill.explore.panel import Panel
+from redistill.explore.parts import PartCanvas
 from redistill.explore.run_pair import Curve, Pair, RowPair, extract, pair, run_folders
 
 _WORDS = {"equal": "equal", "free": "free to differ", "within": "within", "beyond": "beyond"}
