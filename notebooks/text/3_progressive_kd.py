@@ -416,7 +416,7 @@ from redistill.explore.clips import clip_inspector
 lost = [dict(study.undecoded) for study in studies]
 looked = [
     [clip for clip in catalog.split(fold, seed=config.seed).test.clips if clip.id not in failed]
-    for fold, failed in zip(folds, lost)
+    for fold, failed in zip(folds, lost, strict=True)
 ]
 inspector = clip_inspector(exits, looked, arm=config.wise_arm, classes=catalog.classes)
 inspector.show()

@@ -1,6 +1,6 @@
 """A JupyterLab on loopback, driven through Chromium as a hand and a keyboard would.
 
-``Lab`` starts the server, ``Page`` is one notebook in one tab, ``PanelDriver`` one instrument in it.
+``Lab`` starts the server, ``Page`` is a notebook in a tab, ``PanelDriver`` an instrument in it.
 Latency is taken inside the page: from the moment a control's value changes on the screen to the
 moment the new picture is decoded.
 """
@@ -198,8 +198,8 @@ class Page:
         waiting = """(n) => {
           const all = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
           const texts = all.map((p) => p.textContent);
-          if (document.querySelector('.jp-CodeCell [data-mime-type="application/vnd.jupyter.error"]'))
-            return true;
+          const error = '[data-mime-type="application/vnd.jupyter.error"]';
+          if (document.querySelector('.jp-CodeCell ' + error)) return true;
           return texts.filter((t) => /\\[\\d+\\]/.test(t)).length >= n;
         }"""
         try:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-
 from driver import ROOT
 
 STEMS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))

@@ -16,13 +16,14 @@ def react(x, grade, kind, big, way):
     return f"x {x}, grade {grade}, {kind}, {'big' if big else 'small'}, {way}"
 controls = {
     "x": w.IntSlider(min=0, max=10, description="x"),
-    "grade": w.SelectionSlider(options=[("low", 2), ("middle", 5), ("high", 8)], description="grade"),
+    "grade": w.SelectionSlider(
+        options=[("low", 2), ("middle", 5), ("high", 8)], description="grade"),
     "kind": w.Dropdown(options=["one", "two", "three"], description="kind"),
     "big": w.Checkbox(description="big"),
     "way": w.ToggleButtons(options=["here", "there"], description="way"),
 }
-panel = Panel(name="toy", controls=controls, canvas=Canvas(figure, [dot]), react=react, caption="A toy.",
-              twin=lambda: (plt.figure(), pd.DataFrame({"x": [1]})))
+panel = Panel(name="toy", controls=controls, canvas=Canvas(figure, [dot]), react=react,
+              caption="A toy.", twin=lambda: (plt.figure(), pd.DataFrame({"x": [1]})))
 panel.show()
 """,
 ]

@@ -53,7 +53,6 @@ class Kernel:
             with contextlib.suppress(OSError):  # nobody is left
                 os.killpg(group, signal.SIGKILL)
 
-
     async def _stop(self) -> None:
         """Ask an idle kernel to end, without the interrupt of ``shutdown_kernel``.
 
