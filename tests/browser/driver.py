@@ -328,7 +328,7 @@ class PanelDriver:
                 if changes:
                     raise AssertionError(f"nothing changed; it still says: {before[1]}")
                 return
-            self.page.tab.wait_for_timeout(10)
+            self.page.tab.wait_for_timeout(100)  # asking more often would take the time it measures
         while (now := self._state()) != before:  # until it has settled
             before = now
             self.page.tab.wait_for_timeout(120)

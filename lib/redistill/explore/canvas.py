@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -40,9 +41,9 @@ class Canvas:
             artist.set_animated(True)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once: nothing may jump under a slider
-        self.widget = widgets.Image(format="png")
-        self.widget.layout.max_width = "100%"
-        self.widget.layout.object_fit = "contain"
+        width, height = self._agg.get_width_height()
+        self.widget = widgets.Image(format="png", width=f"{width}", height=f"{height}")
+        self.widget.layout.max_width, self.widget.layout.height = "100%", "auto"
         self.refresh()
         self.draw()
 
@@ -52,6 +53,15 @@ class Canvas:
 
     def draw(self) -> None:
         """Draw the moving artists over what is kept, and show the picture."""
+        before = rcParams["text.hinting"]
+        rcParams["text.hinting"] = "none"  # half the time of a letter; no context: it costs more
+        try:
+            self._draw()
+        finally:
+            rcParams["text.hinting"] = before
+        self.widget.value = png(np.asarray(self._agg.buffer_rgba())[..., :3])
+
+    def _draw(self) -> None:
         if self._still is None:
             self._agg.draw()  # leaves animated artists out
             self._still = self._agg.copy_from_bbox(self.figure.bbox)
@@ -59,11 +69,6 @@ class Canvas:
             self._agg.restore_region(self._still)
         for artist in self._moving:
             artist.axes.draw_artist(artist) if artist.axes else self.figure.draw_artist(artist)
-        self.publish()
-
-    def publish(self) -> None:
-        """Send what is on the canvas to the widget."""
-        self.widget.value = png(np.asarray(self._agg.buffer_rgba())[..., :3])
 
 
 def png(pixels: np.ndarray) -> bytes:

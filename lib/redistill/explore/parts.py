@@ -45,8 +45,8 @@ class PartCanvas(Canvas):
             artist.set_animated(True)
         super().__init__(figure, dpi=dpi)
 
-    def draw(self) -> None:
-        """Draw the stale parts over what is under them, and show the picture."""
+    def _draw(self) -> None:
+        """Draw the stale parts over what is under them."""
         if self._still is None:
             self._draw_still()
         for part, under in zip(self._parts, self._still, strict=True):
@@ -55,7 +55,6 @@ class PartCanvas(Canvas):
                 for artist in part.moving:
                     artist.axes.draw_artist(artist)
                 part.stale = False
-        self.publish()
 
     def _draw_still(self) -> None:
         """Draw what does not move, and keep what is under each part."""
