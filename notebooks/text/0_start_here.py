@@ -15,6 +15,9 @@
 # says of each claim what was measured, with what interval, and what that allows to conclude.
 # No official code exists for the first two papers and the third's does not run, so every step that
 # the papers leave open is named as a reading.
+#
+# **Begin with *Run All Cells* in the menu *Run*.** After half a minute the page is alive: what a network
+# saves by answering early can be moved by hand, under *An instrument to play with*.
 
 # %%
 from redistill.reference import headline

@@ -170,7 +170,8 @@ def test_many_clips_are_turned_by_pages_and_counted_whole():
         seen.append(sum(len(line.get_xdata()) for line in drawn.stacks))
         assert sum(int(text.get_text()) for text in drawn.counts) == 2 * PAGE + 5
     assert seen == [PAGE, PAGE, 5]
-    assert drawn.page.get_text() == f"clips {2 * PAGE + 1} to {2 * PAGE + 5} of {2 * PAGE + 5}"
+    which = f"clips {2 * PAGE + 1} to {2 * PAGE + 5} of {2 * PAGE + 5} where they leave;"
+    assert drawn.page.get_text().startswith(which)
     assert f"of {2 * PAGE + 5} test clips" in panel.said
 
 

@@ -53,7 +53,8 @@ def test_a_move_draws_what_a_whole_drawing_would():
     whole.draw_without_rendering()
     whole.set_layout_engine("none")
     buffer = io.BytesIO()
-    whole.savefig(buffer, dpi=100)
+    with plt.rc_context({"text.hinting": "none"}):
+        whole.savefig(buffer, dpi=100)
     apart = np.abs(moved - pixels(buffer.getvalue())).max(2) > 2
     assert apart.mean() < 0.015  # the frame of a picture, over which a moving one is drawn
 

@@ -39,7 +39,7 @@ class Picture:
         said: the point in numbers.
         stacks: the clips of each kind of CLIPS.
         counts: how many clips each exit takes.
-        page: which clips are drawn, where not all are; else an empty text.
+        page: the heading of the stacks; it says which clips are drawn, where not all are.
     """
 
     figure: Figure
@@ -75,7 +75,8 @@ class Picture:
             text.set_text(str(count))
         if len(found.exit) > PAGE:
             last = min(first + PAGE, len(found.exit))
-            self.page.set_text(f"clips {first + 1} to {last} of {len(found.exit)}")
+            which = f"clips {first + 1} to {last} of {len(found.exit)}"
+            self.page.set_text(f"{which} where they leave; the numbers count all")
 
 
 def millions(macs: float) -> str:
@@ -115,7 +116,8 @@ def picture(table: ExitsTable) -> Picture:
     now = _plane(left, table)
     said = left.set_title("now", fontsize=9)
     stacks, counts = _columns(right, table)
-    page = right.text(0.5, 0.93, "", transform=right.transAxes, fontsize=8, ha="center")
+    every = "every test clip where it leaves, and how many"
+    page = right.set_title("" if len(table.fold) > PAGE else every, fontsize=9)
     looks = [Line2D([], [], linestyle="", label=name, **look) for name, look in CLIPS.items()]
     figure.legend(
         handles=looks, loc="outside lower center", ncols=3, frameon=False, fontsize=8,
@@ -177,7 +179,6 @@ def _columns(axis: Axes, table: ExitsTable) -> tuple[tuple[Line2D, ...], tuple[T
         if number:
             axis.axvline(number * EXITS - 0.5, color="0.8", linewidth=1)
     axis.set_xlabel("\nexit that takes the clip", fontsize=9)
-    axis.set_title("every test clip where it leaves, and how many", fontsize=9)
     edge = 0.2 * size
     stacks = [
         axis.plot([], [], linestyle="", markersize=size, **{"markeredgewidth": edge} | look)[0]

@@ -24,6 +24,8 @@ _MARKS = {  # of a state: marker, colour; all that are not named did not complet
 _HOLLOW = ("waiting", "not started")
 _LABEL, _SAID, _TITLE = 38, 22, 36  # letters that fit
 
+NO_RUN = "no run yet: what `redistill run` or `redistill batch` begins will stand here"
+
 
 class JournalPicture:
     """The figure: left the runs, right a curve of the chosen one.
@@ -76,7 +78,7 @@ class _Runs(Part):
         """Show the first runs, and which of them is chosen."""
         shown, gap = lines[:LINES], float("nan")
         more = f"; the first {LINES} of them" * (len(lines) > LINES)
-        count = f"{runs_text(len(lines))}{more}" if lines else "no run yet"
+        count = f"{runs_text(len(lines))}{more}" if lines else NO_RUN
         self._count.set_text(count + " (paused)" * paused)
         for row in range(LINES):
             line = shown[row] if row < len(shown) else None
