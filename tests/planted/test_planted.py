@@ -4,6 +4,7 @@ A suite that stays green over these would prove nothing.  The copy comes first o
 tests named run against it, and at least one must fail (not merely err on import).
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -293,18 +294,41 @@ def plant(name: str, folder: Path) -> str:
     return "redistill." + file.removesuffix(".py").replace("/", ".")
 
 
+@pytest.fixture(scope="module")
+def nursery():
+    """Return a function of a folder and arguments that runs pytest in a fork (see nursery.py)."""
+    command = [sys.executable, str(Path(__file__).with_name("nursery.py"))]
+    how = {"cwd": ROOT, "env": os.environ | {"OMP_NUM_THREADS": "1"}, "text": True}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **how) as process:
+
+        def run(folder, args):
+            print(json.dumps({"path": str(folder), "args": args}), file=process.stdin, flush=True)
+            answer = json.loads(process.stdout.readline())
+            return answer["code"], answer["output"]
+
+        yield run
+        process.stdin.close()
+
+
+def arguments(where):
+    """Return pytest's arguments for the tests named."""
+    path, _, selected = where.partition(" -k ")
+    return ["-p", "no:cacheprovider", "-n0", "-x", path, *(["-k", selected] if selected else [])]
+
+
 @pytest.mark.parametrize("name", DEFECTS)
-def test_a_planted_defect_turns_a_test_red(name, tmp_path):
+def test_a_planted_defect_turns_a_test_red(name, tmp_path, nursery):
     plant(name, tmp_path)
-    where, _, selected = DEFECTS[name][-1].partition(" -k ")
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n0", "-x", where]
-    result = subprocess.run(
-        command + (["-k", selected] if selected else []),
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 1, f"{name}: stayed green\n{result.stdout[-2000:]}"
-    assert "1 failed" in result.stdout
+    code, output = nursery(tmp_path, arguments(DEFECTS[name][-1]))
+    assert code == 1, f"{name}: stayed green\n{output[-2000:]}"
+    assert "1 failed" in output
+
+
+def test_a_library_without_defect_stays_green(tmp_path, nursery):
+    """Else red would prove nothing; and it is the copy that is tested."""
+    shutil.copytree(ROOT / "lib" / "redistill", tmp_path / "redistill")
+    marked = tmp_path / "redistill" / "stats.py"
+    marked.write_text(marked.read_text() + "\nprint('the copy', flush=True)\n")
+    code, output = nursery(tmp_path, ["-s", *arguments("tests/stats/test_stats.py -k wilson")])
+    assert code == 0, output[-2000:]
+    assert "the copy" in output
