@@ -9,7 +9,11 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items):
-    """Skip these where they were not asked for."""
+    """Skip these where they were not asked for; what moves every instrument comes last.
+
+    Notebooks are run once: the tests of single instruments want them as they open.
+    """
+    items.sort(key=lambda item: Path(item.path).name == "test_browser_notebooks.py")
     if os.environ.get("REDISTILL_BROWSER") != "1":
         skip = pytest.mark.skip(reason="in a browser: make test-browser")
         for item in items:
