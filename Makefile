@@ -2,7 +2,7 @@
 # Needed: make, and Python 3.11 or newer with its venv module.  All else goes into .venv.
 #
 #   make reproduce   run all notebooks (profile quick) and build reports/index.html
-#   make test        all tests, the notebooks' outputs among them (about 12 minutes on 2 cores)
+#   make test        all tests, the notebooks' outputs among them (about 14 minutes on 2 cores)
 #   make test-faults batches killed 20 times at random moments
 #   make test-slurm  batches through a real Slurm of one node, brought up for it (root, Debian's
 #                    slurm-wlm and munge)
