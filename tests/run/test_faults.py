@@ -220,12 +220,3 @@ def test_plain_papermill_with_our_engine_tells_the_truth(tmp_path):
     assert states == ["completed", "failed", "pending"]
     assert nb.metadata.papermill.exception is True
     assert nb.metadata.papermill.redistill.state == "killed"
-
-
-def test_a_run_that_went_well_leaves_no_complaint_of_its_kernel(launch, tmp_path):
-    notebook(tmp_path / "n.ipynb", "import time; time.sleep(0.2)", "x = 3")
-    run = launch("run", "n.ipynb", "--run-id", "one", "--quiet")
-    out, complaints = run.communicate(timeout=60)
-    assert run.returncode == 0, complaints
-    assert complaints == ""
-    assert out.strip().endswith("report.html")
